@@ -1,0 +1,1 @@
+"""Messages: texts, conditions, preview."""

@@ -1,0 +1,52 @@
+"""Messages and their conditions. Texts and formulas hold ids; names are looked up when somebody sees them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chalicelib.database import Base
+from chalicelib.database.base import Id
+
+
+class Action(Base):
+    """One message. `version` counts saves of the text, so that a stale save can be refused."""
+
+    __tablename__ = "action"
+
+    id: Mapped[Id]
+    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(default="personalised_text")
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    text: Mapped[str] = mapped_column(default="")
+    version: Mapped[int] = mapped_column(default=1)
+    filter: Mapped[dict[str, Any] | None]
+    send_defaults: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class Condition(Base):
+    """A named formula of an action; true or false for every learner, never unknown."""
+
+    __tablename__ = "condition"
+    __table_args__ = (
+        Index(
+            "uq_condition_action_id_name", "action_id", "name", unique=True,
+            postgresql_where=text("deleted_at is null"),
+        ),
+    )  # fmt: skip
+
+    id: Mapped[Id]
+    action_id: Mapped[int] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    formula: Mapped[dict[str, Any]]
+    position: Mapped[int]
+    created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]

@@ -1,0 +1,28 @@
+"""The event log: what happened, when, by whom."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chalicelib.database import Base
+from chalicelib.database.base import Id
+
+
+class Event(Base):
+    """One thing that happened. `detail` holds what the line on screen needs, never secrets."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_workflow_at", "workflow_id", "at", "id"),)
+
+    id: Mapped[Id]
+    at: Mapped[datetime]
+    type: Mapped[str]
+    workflow_id: Mapped[int | None] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    action_id: Mapped[int | None]
+    run_id: Mapped[int | None]
+    detail: Mapped[dict[str, Any]]

@@ -1,0 +1,69 @@
+"""The connection to PostgreSQL: one engine a process, made at first use."""
+
+from __future__ import annotations
+
+import ssl
+from functools import cache
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.pool import QueuePool
+
+from chalicelib.settings import settings
+
+#: A statement of a page may not outlive the gateway's 29 s.
+STATEMENT_TIMEOUT_SECONDS = 25
+#: While Aurora wakes up a connection attempt hangs; better to say so and repeat the request.
+CONNECT_TIMEOUT_SECONDS = 3
+#: A frozen Lambda keeps its connection; the server ends it so that an unused cluster can pause.
+IDLE_TIMEOUT_SECONDS = 60
+
+
+_override: Engine | Connection | None = None
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    # Built once: loading the certificate store costs 20 ms, for every connection when left to the driver.
+    return ssl.create_default_context()
+
+
+@cache
+def _engine() -> Engine:
+    url = make_url(settings().database_url)
+    local = settings().is_local
+    connect_args: dict[str, object] = {
+        "ssl_context": False if local else _ssl_context(),
+        "timeout": None if local else CONNECT_TIMEOUT_SECONDS,
+        "application_name": "ontask",
+    }
+    if not local:
+        connect_args["startup_params"] = {"idle_session_timeout": f"{IDLE_TIMEOUT_SECONDS}s"}
+    # A Lambda environment serves one request at a time; the local gateway runs eight threads.
+    pool_size = 16 if local else 1
+    return create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_recycle=3600,
+        connect_args=connect_args,
+    )
+
+
+def engine() -> Engine | Connection:
+    """Return the process's engine (in tests: the connection whose transaction is rolled back)."""
+    return _override if _override is not None else _engine()
+
+
+def use(bind: Engine | Connection | None) -> None:
+    """Let every session use `bind`; None goes back to the engine of the settings. For tests and tools."""
+    global _override
+    _override = bind
+
+
+def dispose() -> None:
+    """Close all connections; the next use opens new ones with the settings of that moment."""
+    if _engine.cache_info().currsize:
+        _engine().dispose()
+    _engine.cache_clear()

@@ -1,0 +1,11 @@
+"""Imports every model, so that metadata is complete: for migrations and tests, not for the functions."""
+
+from chalicelib.accounts import models as accounts
+from chalicelib.actions import models as actions
+from chalicelib.audit import models as audit
+from chalicelib.database import Base
+from chalicelib.schedules import models as schedules
+from chalicelib.tables import models as tables
+from chalicelib.workflows import models as workflows
+
+__all__ = ["Base", "accounts", "actions", "audit", "schedules", "tables", "workflows"]

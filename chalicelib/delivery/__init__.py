@@ -1,0 +1,1 @@
+"""Runs, messages, throttle, sending and feedback."""

@@ -1,0 +1,1 @@
+"""What runs when: jobs, the alarm clock and the daily safety net."""

@@ -1,0 +1,75 @@
+"""Do a job: find its function by kind, run it, write down how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib import database, errors
+from chalicelib.logs import logger
+from chalicelib.schedules import service
+from chalicelib.schedules.models import DONE, FAILED
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a job's function is told. `report` shows progress on the job's page."""
+
+    job_id: int
+    workflow_id: int | None
+    user_id: int | None
+    payload: dict[str, Any]
+    attempts: int
+
+    def report(self, progress: int, message: str) -> None:
+        """Show `progress` (0 to 100) and `message` to whoever watches the job."""
+        service.report(self.job_id, progress, message)
+
+
+Work = Callable[[Task], dict[str, Any] | None]
+_kinds: dict[str, Work] = {}
+
+#: Seconds until a job whose partner (database, S3) could not be reached is tried again.
+RETRY_SECONDS = 60
+
+
+def job(kind: str) -> Callable[[Work], Work]:
+    """Register the function for jobs of `kind`. It opens its own sessions and may be run twice."""
+
+    def register(work: Work) -> Work:
+        _kinds[kind] = work
+        return work
+
+    return register
+
+
+def run(job_id: int) -> None:
+    """Do the job, if it is due and nobody else does it.
+
+    errors.Unavailable puts it back for later; any other AppError fails it with its message. Other exceptions
+    leave the job to be tried again when its lease ends, and are raised for the log and the queue.
+    """
+    with database.scope() as session:
+        row = service.claim(session, job_id)
+        if row is None:
+            return
+        task = Task(row.id, row.workflow_id, row.user_id, row.payload, row.attempts)
+    try:
+        result = _kinds[row.kind](task)
+    except errors.Unavailable as error:
+        with database.scope() as session:
+            service.give_back(session, row, delay_seconds=RETRY_SECONDS, message=error.message)
+        return
+    except errors.AppError as error:
+        fields = getattr(error, "fields", {})
+        with database.scope() as session:
+            service.finish(session, row, FAILED, error.message, {"fields": fields})
+        return
+    except Exception:
+        logger().exception("job failed", extra={"job": job_id, "kind": row.kind})
+        with database.scope() as session:
+            service.give_back(session, row, delay_seconds=RETRY_SECONDS, message="Trying again in a minute.")
+        raise
+    with database.scope() as session:
+        service.finish(session, row, DONE, result=result)

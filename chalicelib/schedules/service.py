@@ -1,0 +1,134 @@
+"""Enqueue work, wake handlers, set alarms. The row is the truth; queue and alarm only wake somebody up."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, database, errors
+from chalicelib.aws import alarm as alarm_clock
+from chalicelib.aws import queue
+from chalicelib.schedules.models import DONE, FAILED, QUEUED, RUNNING, Job
+from chalicelib.settings import settings
+
+#: A job's lease; the function's time-out is shorter, so a job whose lease ended has no worker.
+LEASE = timedelta(minutes=16)
+MAX_ATTEMPTS = 5
+
+
+def alarm(session: Session, due_at: datetime) -> None:
+    """Have `run_due` woken at `due_at`: the alarm is set just before this session commits."""
+    minute = alarm_clock.minute_for(due_at)
+    minutes: set[datetime] = session.info.setdefault("alarm_minutes", set())
+    if minute not in minutes:  # one alarm a minute and session is enough
+        minutes.add(minute)
+        database.before_commit(session, lambda: _set_alarm(due_at))
+
+
+def _set_alarm(due_at: datetime) -> None:
+    alarm_clock.set_alarm(due_at)
+
+
+def wake(session: Session, queue_name: str, body: dict[str, Any], *, delay_seconds: int = 0) -> None:
+    """Put `body` on the queue after the commit, with an alarm in two minutes in case that gets lost."""
+    alarm(session, clock.now() + timedelta(seconds=delay_seconds))
+
+    def send() -> None:
+        try:
+            queue.send(queue_name, body, delay_seconds)
+        except errors.Unavailable:
+            return  # the row is committed and its alarm is set: it will be found in two minutes
+
+    database.after_commit(session, send)
+
+
+def enqueue(
+    session: Session,
+    kind: str,
+    payload: dict[str, Any],
+    *,
+    workflow_id: int | None = None,
+    user_id: int | None = None,
+    due_at: datetime | None = None,
+) -> Job:
+    """Add a job, to be done at `due_at` or at once."""
+    now = clock.now()
+    job = Job(
+        kind=kind, payload=payload, workflow_id=workflow_id, user_id=user_id, state=QUEUED, progress=0,
+        message="", result={}, attempts=0, due_at=due_at or now, created_at=now,
+    )  # fmt: skip
+    session.add(job)
+    session.flush()
+    if due_at is None or due_at <= now:
+        wake(session, settings().jobs_queue, {"job": job.id})
+    else:
+        alarm(session, due_at)
+    return job
+
+
+def claim(session: Session, job_id: int) -> Job | None:
+    """Take the job if it is due and nobody works on it; None when it is done, failed, early or taken.
+
+    A job whose worker was lost (its lease ended) can be taken again; after five attempts it fails.
+    """
+    now = clock.now()
+    job = session.scalar(
+        select(Job)
+        .where(Job.id == job_id, Job.due_at <= now)
+        .where(or_(Job.state == QUEUED, (Job.state == RUNNING) & (Job.lease_until < now)))
+        .with_for_update(skip_locked=True)
+    )
+    if job is None:
+        return None
+    if job.attempts >= MAX_ATTEMPTS:
+        finish(session, job, FAILED, "This was tried five times and never came to an end.")
+        return None
+    job.state, job.attempts, job.lease_until = RUNNING, job.attempts + 1, now + LEASE
+    alarm(session, job.lease_until)
+    return job
+
+
+def finish(
+    session: Session, job: Job, state: str, message: str = "", result: dict[str, Any] | None = None
+) -> None:
+    """Close the job as done or failed."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job.id)
+        .values(
+            state=state, message=message, progress=100 if state == DONE else Job.progress,
+            result=result or {}, lease_until=None, ended_at=clock.now(),
+        )
+    )  # fmt: skip
+
+
+def give_back(session: Session, job: Job, *, delay_seconds: int, message: str = "") -> None:
+    """Put the job back in the queue, to be tried again after `delay_seconds`."""
+    due_at = clock.now() + timedelta(seconds=delay_seconds)
+    session.execute(
+        update(Job).where(Job.id == job.id).values(state=QUEUED, due_at=due_at, lease_until=None, message=message)
+    )
+    wake(session, settings().jobs_queue, {"job": job.id}, delay_seconds=delay_seconds)
+
+
+def report(job_id: int, progress: int, message: str) -> None:
+    """Tell how far a job is, in a transaction of its own so that the page sees it while the work goes on."""
+    with database.scope() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(progress=progress, message=message))
+
+
+def due_jobs(session: Session) -> list[int]:
+    """Return the ids of jobs that wait or whose worker was lost, oldest first."""
+    now = clock.now()
+    lost = (Job.state == RUNNING) & (Job.lease_until < now)
+    waiting = (Job.state == QUEUED) & (Job.due_at <= now)
+    return list(session.scalars(select(Job.id).where(or_(lost, waiting)).order_by(Job.due_at).limit(1000)))
+
+
+def next_due(session: Session) -> datetime | None:
+    """Return the instant at which the next open job is due or its lease ends."""
+    moment = func.coalesce(Job.lease_until, Job.due_at)
+    return session.scalar(select(func.min(moment)).where(Job.state.in_([QUEUED, RUNNING])))

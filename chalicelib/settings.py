@@ -1,0 +1,93 @@
+"""Every setting, read once from the environment into one frozen, typed object."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, get_type_hints
+
+#: Sessions, links and tokens are signed with HMAC-SHA-256; RFC 7518 §3.2 asks for a key of at least 32 bytes.
+MIN_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one installation. The note on each field is its line in `docs/configuration.md`."""
+
+    ontask_stage: Annotated[str, "local, test, dev or prod"] = "local"
+    database_url: Annotated[str, "Where PostgreSQL is: postgresql+pg8000://user@host:port/name"] = ""
+    base_url: Annotated[str, "The public address of the product, without a slash at the end"] = (
+        "http://127.0.0.1:8910"
+    )
+    secret_key: Annotated[str, "Signs sessions, links and tokens; at least 32 bytes"] = ""
+    bucket: Annotated[str, "The S3 bucket for uploads and downloads"] = "ontask-files"
+    upload_origin: Annotated[str, "The S3 origin that browsers upload to, for the security policy"] = ""
+    jobs_queue: Annotated[str, "The SQS queue of imports, exports and planning"] = "ontask-jobs"
+    outbox_queue: Annotated[str, "The SQS queue that wakes the senders"] = "ontask-outbox"
+    events_queue: Annotated[str, "The SQS queue of mail events"] = "ontask-events"
+    events_topic_arn: Annotated[str, "The SNS topic whose mail events are believed"] = (
+        "arn:aws:sns:us-east-1:123456789012:ontask-mail-events"
+    )
+    ses_configuration_set: Annotated[str, "The SES configuration set of every mail"] = "ontask"
+    mail_from: Annotated[str, "The verified sender of every mail"] = "no-reply@ontask.example"
+    safe_mode_address: Annotated[str, "When set, every mail goes to this address instead"] = ""
+    mail_rate: Annotated[float, "Recipients per second until SES tells its own limit"] = 14.0
+    mail_daily_quota: Annotated[int, "Recipients per 24 hours until SES tells its own limit"] = 50_000
+    email_burst: Annotated[int, "Recipients sent before a pause; 0 for no pauses"] = 0
+    email_burst_pause: Annotated[int, "Seconds to pause after each burst"] = 0
+    undo_seconds: Annotated[int, "Seconds in which a confirmed run can be undone"] = 10
+    scheduler_group: Annotated[str, "The EventBridge Scheduler group of the alarms"] = "ontask"
+    scheduler_role_arn: Annotated[str, "The role by which alarms invoke run_due"] = (
+        "arn:aws:iam::123456789012:role/ontask-alarms"
+    )
+    run_due_arn: Annotated[str, "The function that alarms invoke"] = (
+        "arn:aws:lambda:us-east-1:123456789012:function:ontask-run_due"
+    )
+    max_upload_mb: Annotated[int, "The largest file that can be uploaded, in MB"] = 200
+    session_minutes: Annotated[int, "Minutes without a request after which a session ends"] = 480
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a one-machine installation or a test."""
+        return self.ontask_stage in {"local", "test"}
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies are only sent over https."""
+        return self.base_url.startswith("https://")
+
+
+def read(environment: dict[str, str]) -> Settings:
+    """Read the settings from `environment`; an empty variable counts as absent.
+
+    Raises ValueError naming the variable when a number is not a number.
+    """
+    kinds = get_type_hints(Settings)
+    values: dict[str, object] = {}
+    for name, kind in kinds.items():
+        text = environment.get(name.upper(), "").strip()
+        if not text:
+            continue
+        try:
+            values[name] = kind(text)
+        except ValueError:
+            raise ValueError(f"{name.upper()} must be a {kind.__name__}, not {text!r}") from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+@cache
+def settings() -> Settings:
+    """Return this process's settings. Tests that change the environment call `settings.cache_clear()`."""
+    return read(dict(os.environ))
+
+
+def secret_key() -> bytes:
+    """Return the signing key.
+
+    Raises RuntimeError when it is missing or shorter than 32 bytes: an installation without one must not start.
+    """
+    key = settings().secret_key.encode()
+    if len(key) < MIN_SECRET_BYTES:
+        raise RuntimeError(f"SECRET_KEY must have at least {MIN_SECRET_BYTES} bytes")
+    return key

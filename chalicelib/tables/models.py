@@ -1,0 +1,35 @@
+"""What a workflow's table of learners looks like. The rows themselves are in `learners.w<workflow id>`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chalicelib.database import Base
+from chalicelib.database.base import Id
+
+
+class Column(Base):
+    """One column; its values are in `c<id>`. Deleted ones stay while a version, text or run refers to them."""
+
+    __tablename__ = "column"
+    __table_args__ = (
+        Index(
+            "uq_column_workflow_id_name", "workflow_id", "name", unique=True,
+            postgresql_where=text("deleted_at is null"),
+        ),
+    )  # fmt: skip
+
+    id: Mapped[Id]
+    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    type: Mapped[str]
+    is_key: Mapped[bool] = mapped_column(default=False)
+    position: Mapped[int]
+    description: Mapped[str] = mapped_column(default="")
+    allowed_values: Mapped[list[Any] | None]
+    created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]

@@ -1,0 +1,1 @@
+"""Workflows: one class each, and who works on it."""
