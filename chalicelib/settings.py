@@ -17,9 +17,7 @@ class Settings:
 
     ontask_stage: Annotated[str, "local, test, dev or prod"] = "local"
     database_url: Annotated[str, "Where PostgreSQL is: postgresql+pg8000://user@host:port/name"] = ""
-    base_url: Annotated[str, "The public address of the product, without a slash at the end"] = (
-        "http://127.0.0.1:8910"
-    )
+    base_url: Annotated[str, "The public address of the product, without a slash at the end"] = "http://127.0.0.1:8910"
     secret_key: Annotated[str, "Signs sessions, links and tokens; at least 32 bytes"] = ""
     bucket: Annotated[str, "The S3 bucket for uploads and downloads"] = "ontask-files"
     upload_origin: Annotated[str, "The S3 origin that browsers upload to, for the security policy"] = ""

@@ -91,9 +91,7 @@ def claim(session: Session, job_id: int) -> Job | None:
     return job
 
 
-def finish(
-    session: Session, job: Job, state: str, message: str = "", result: dict[str, Any] | None = None
-) -> None:
+def finish(session: Session, job: Job, state: str, message: str = "", result: dict[str, Any] | None = None) -> None:
     """Close the job as done or failed."""
     session.execute(
         update(Job)

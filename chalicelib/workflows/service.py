@@ -17,13 +17,18 @@ MAX_NAME_LENGTH = 200
 TRASH = timedelta(days=30)
 
 
-def get(
-    session: Session, user_id: int, workflow_id: int, role: WorkflowRole, *, in_trash: bool = False
-) -> Workflow:
+def get(session: Session, user_id: int, workflow_id: int, role: WorkflowRole, *, in_trash: bool = False) -> Workflow:
     """Return the workflow if the user has at least `role` in it.
 
     Raises errors.NotFound when there is none or it is not theirs, errors.Forbidden when their role is too small.
     """
+    return get_with_role(session, user_id, workflow_id, role, in_trash=in_trash)[0]
+
+
+def get_with_role(
+    session: Session, user_id: int, workflow_id: int, role: WorkflowRole, *, in_trash: bool = False
+) -> tuple[Workflow, WorkflowRole]:
+    """Return the workflow and the user's role in it; raises as `get` does."""
     row = session.execute(
         select(Workflow, Member.role)
         .join(Member, Member.workflow_id == Workflow.id)
@@ -35,7 +40,7 @@ def get(
     workflow, held = row
     if not WorkflowRole(held).covers(role):
         raise errors.Forbidden(f"You are a {held} of this workflow; this needs a {role}.")
-    return workflow
+    return workflow, WorkflowRole(held)
 
 
 def create(session: Session, user_id: int, name: str, description: str = "", time_zone: str = "UTC") -> Workflow:

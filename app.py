@@ -1,0 +1,41 @@
+"""The Chalice application: it declares, `chalicelib` does.
+
+Routes are in the blueprints. Every other function is declared here, because a handler in a blueprint would be
+loaded without this module and its middleware (Chalice issue 1566).
+"""
+
+from __future__ import annotations
+
+from chalice import Chalice, Response
+
+from chalicelib import errors
+from chalicelib.accounts.routes import bp as accounts
+from chalicelib.web import health, static
+from chalicelib.workflows.routes import bp as workflows
+
+app = Chalice(app_name="ontask")
+app.api.binary_types = static.BINARY_TYPES
+
+for blueprint in (accounts, workflows):
+    app.register_blueprint(blueprint)
+
+
+@app.route("/healthz")
+def healthz() -> Response:
+    """Answer 200 when this function runs; with `?deep=1` when the database answers too."""
+    return health.check(deep=bool((app.current_request.query_params or {}).get("deep")))
+
+
+@app.route("/static/{proxy+}")
+def static_file() -> Response:
+    """Serve a style sheet, script or picture; in the cloud CloudFront does."""
+    try:
+        body, kind = static.read(app.current_request.uri_params["proxy"])
+    except errors.NotFound:
+        return Response("There is no such file.", 404, {"Content-Type": "text/plain"})
+    headers = {
+        "Content-Type": kind if kind in static.BINARY_TYPES else f"{kind}; charset=utf-8",
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(body if kind in static.BINARY_TYPES else body.decode(), 200, headers)

@@ -1,0 +1,128 @@
+"""Sign in, sign out, the one-time link, and one's own profile."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+from chalice import Blueprint
+
+from chalicelib import errors, signing
+from chalicelib.accounts import passwords, service, sessions
+from chalicelib.accounts.models import User
+from chalicelib.web import cookies
+from chalicelib.web.page import Access, page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, redirect, redirect_to, render
+from chalicelib.web.urls import url_for
+
+bp = Blueprint(__name__)
+
+
+def _signed_in(request: Request, user: User, target: str) -> Answer:
+    """Open a new session, never an old one's id: a planted cookie must not become a signed-in one."""
+    session_id = sessions.begin(request.session, user, request.headers.get("user-agent", ""))
+    token = signing.sign("session", {"sid": session_id}, sessions.COOKIE_LIFETIME)
+    answer = redirect_to(target)
+    answer.cookies += [cookies.build(cookies.SESSION, token), cookies.remove(cookies.VISITOR)]
+    return answer
+
+
+def _safe_target(next_path: str) -> str:
+    """Only paths of this site: `//host` and `/\\host` would lead elsewhere."""
+    if next_path.startswith("/") and not next_path.startswith(("//", "/\\")) and "\n" not in next_path:
+        return next_path
+    return url_for("workflows.list_workflows")
+
+
+@page(bp, "/sign-in", access=Access.EVERYBODY)
+def show_sign_in(request: Request) -> Answer:
+    """Show the form; somebody who is signed in goes on."""
+    target = _safe_target(request.query.get("next"))
+    if request.signed_in:
+        return redirect_to(target)
+    return render("accounts/sign_in.html", next=request.query.get("next"), email="", error="")
+
+
+@page(bp, "/sign-in", method="POST", access=Access.EVERYBODY)
+def sign_in(request: Request) -> Answer:
+    """Check address and password."""
+    email, next_path = request.form.get("email"), request.form.get("next")
+    try:
+        proof = service.PasswordProof(email, request.form.get("password"), request.address)
+        user = service.user_for(request.session, proof)
+    except (errors.Invalid, errors.Limit) as error:
+        return render(
+            "accounts/sign_in.html", status=error.status, next=next_path, email=email, error=error.message
+        )  # fmt: skip
+    return _signed_in(request, user, _safe_target(next_path))
+
+
+@page(bp, "/sign-out", method="POST", access=Access.EVERYBODY)
+def sign_out(request: Request) -> Answer:
+    """End the session here and in the database."""
+    if request.session_id:
+        sessions.end(request.session, request.session_id)
+    answer = redirect("accounts.show_sign_in", flash="You are signed out.")
+    answer.cookies.append(cookies.remove(cookies.SESSION))
+    return answer
+
+
+@page(bp, "/welcome/{token}", access=Access.EVERYBODY)
+def show_welcome(request: Request, token: str) -> Answer:
+    """Show the form that sets the first password."""
+    user = service.user_for(request.session, service.LinkProof(token))
+    return render("accounts/welcome.html", token=token, email=user.email, error="")
+
+
+@page(bp, "/welcome/{token}", method="POST", access=Access.EVERYBODY)
+def set_first_password(request: Request, token: str) -> Answer:
+    """Set the password, spend the link, sign in."""
+    user = service.user_for(request.session, service.LinkProof(token))
+    try:
+        if request.form.get("password") != request.form.get("again"):
+            raise errors.Invalid("", {"password": "The two passwords differ; type the same one twice."})
+        service.set_password(request.session, user, request.form.get("password"))
+    except errors.Invalid as error:
+        return render(
+            "accounts/welcome.html", status=422, token=token, email=user.email, error=error.fields["password"]
+        )  # fmt: skip
+    service.spend_link(request.session, token)
+    return _signed_in(request, user, url_for("workflows.list_workflows"))
+
+
+@page(bp, "/me", access=Access.SIGNED_IN)
+def show_profile(request: Request) -> Answer:
+    """Show one's own name, time zone and password form."""
+    return _profile(request, {})
+
+
+def _profile(request: Request, problems: dict[str, str]) -> Answer:
+    status = 422 if problems else 200
+    zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
+    return render("accounts/profile.html", status=status, zones=zones, problems=problems, form=request.form.as_dict())
+
+
+@page(bp, "/me", method="POST", access=Access.SIGNED_IN)
+def change_profile(request: Request) -> Answer:
+    """Change name and time zone."""
+    try:
+        service.change_profile(request.user, request.form.get("name"), request.form.get("time_zone")
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return _profile(request, error.fields)
+    return redirect("accounts.show_profile", flash="Saved.")
+
+
+@page(bp, "/me/password", method="POST", access=Access.SIGNED_IN)
+def change_password(request: Request) -> Answer:
+    """Change one's own password; other sessions end."""
+    new = request.form.get("password")
+    try:
+        if not passwords.verify(request.user.password_hash, request.form.get("old")):
+            raise errors.Invalid("", {"old": "This is not your present password."})
+        if new != request.form.get("again"):
+            raise errors.Invalid("", {"again": "The two new passwords differ; type the same one twice."})
+        service.set_password(request.session, request.user, new, keep_session=request.session_id)
+    except errors.Invalid as error:
+        return _profile(request, error.fields)
+    return redirect("accounts.show_profile", flash="Your password is changed. You were signed out everywhere else.")

@@ -1,0 +1,141 @@
+"""Users: create them, prove who they are, change them. Every way in ends in `user_for`."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Transaction
+
+from chalicelib import clock, database, errors
+from chalicelib.accounts import passwords, sessions
+from chalicelib.accounts.models import OneTimeLink, User
+from chalicelib.accounts.roles import Role
+from chalicelib.audit import service as audit
+
+LINK_LIFETIME = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class PasswordProof:
+    """Somebody typed this address and password, from this network address."""
+
+    email: str
+    password: str
+    address: str
+
+
+@dataclass(frozen=True)
+class LinkProof:
+    """Somebody followed a one-time link."""
+
+    token: str
+
+
+Proof = PasswordProof | LinkProof
+
+
+def user_for(session: Transaction, proof: Proof) -> User:
+    """Turn a proof into a user: the one place that decides who somebody is.
+
+    Raises errors.Invalid when the proof does not hold, errors.Limit after too many wrong passwords.
+    """
+    if isinstance(proof, LinkProof):
+        return _user_by_link(session, proof.token)
+    return _user_by_password(session, proof)
+
+
+def _user_by_password(session: Transaction, proof: PasswordProof) -> User:
+    email = proof.email.strip().lower()
+    passwords.check_brake(session, email, proof.address)
+    user = session.scalar(select(User).where(User.email == email, User.is_active))
+    if not passwords.verify(user.password_hash if user else None, proof.password) or user is None:
+        # In a transaction of its own: the failed request rolls back, the count must stay.
+        with database.scope() as counting:
+            passwords.note_failure(counting, email, proof.address)
+        raise errors.Invalid("The e-mail address or the password is wrong.")
+    passwords.forget_failures(session, email)
+    audit.record(session, "signed_in", user_id=user.id)
+    return user
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _user_by_link(session: Transaction, token: str) -> User:
+    row = session.execute(
+        select(OneTimeLink, User)
+        .join(User, User.id == OneTimeLink.user_id)
+        .where(OneTimeLink.token_hash == _hash(token), User.is_active)
+        .with_for_update(of=OneTimeLink)
+    ).one_or_none()
+    if row is None or row[0].used_at is not None or row[0].expires_at < clock.now():
+        raise errors.Invalid("This link was used already or is too old. Ask your administrator for a new one.")
+    return row[1]
+
+
+def spend_link(session: Transaction, token: str) -> None:
+    """Mark the link as used, together with what it was used for."""
+    link = session.get_one(OneTimeLink, _hash(token))
+    link.used_at = clock.now()
+
+
+def create_user(session: Transaction, email: str, name: str, role: Role) -> tuple[User, str]:
+    """Create a user without a password; return them and the token of a link that lets them set one.
+
+    Raises errors.Invalid for a bad address or one that has an account.
+    """
+    try:
+        checked = validate_email(email.strip(), check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise errors.Invalid("This is not an e-mail address.", {"email": str(error)}) from error
+    address = checked.normalized.lower()
+    if session.scalar(select(User.id).where(User.email == address)):
+        raise errors.Invalid("There is an account already.", {"email": f"{address} has an account already."})
+    user = User(email=address, name=name.strip(), role=role, time_zone="UTC", is_active=True, created_at=clock.now())
+    session.add(user)
+    session.flush()
+    audit.record(session, "user_created", user_id=user.id, role=role)
+    return user, make_link(session, user)
+
+
+def make_link(session: Transaction, user: User) -> str:
+    """Return the token of a new one-time link for the user, good for a week."""
+    token = secrets.token_urlsafe(24)
+    now = clock.now()
+    session.add(OneTimeLink(token_hash=_hash(token), user_id=user.id, created_at=now, expires_at=now + LINK_LIFETIME))
+    session.flush()
+    return token
+
+
+def set_password(session: Transaction, user: User, password: str, *, keep_session: str = "") -> None:
+    """Give the user a new password and end their other sessions.
+
+    Raises errors.Invalid when the password is weak.
+    """
+    user.password_hash = passwords.hash_new(password, user.email, user.name)
+    sessions.end_others(session, user.id, keep_session)
+    audit.record(session, "password_changed", user_id=user.id)
+
+
+def find_by_email(session: Transaction, email: str) -> User | None:
+    """Return the user with this address."""
+    return session.scalar(select(User).where(User.email == email.strip().lower()))
+
+
+def change_profile(user: User, name: str, time_zone: str) -> None:
+    """Change name and time zone.
+
+    Raises errors.Invalid for an unknown time zone or a name over 200 characters.
+    """
+    if time_zone not in available_timezones():
+        raise errors.Invalid("Unknown time zone.", {"time_zone": "Choose one of the list, such as Europe/Madrid."})
+    if len(name) > 200:
+        raise errors.Invalid("The name is too long.", {"name": "Use at most 200 characters."})
+    user.name, user.time_zone = " ".join(name.split()), time_zone

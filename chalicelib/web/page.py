@@ -1,0 +1,280 @@
+"""`@page`: from an API Gateway request to a view and back.
+
+    bp = Blueprint(__name__)
+
+    @page(bp, "/workflows/{workflow_id}/table", role=WorkflowRole.VIEWER)
+    def show_table(request: Request) -> Answer:
+        return render("tables/page.html", rows=queries.page(request.session, request.workflow))
+
+    @page(bp, "/workflows/{workflow_id}/rows/{row_id}", method="POST", role=WorkflowRole.EDITOR)
+    def change_row(request: Request, row_id: int) -> Answer:
+        ...
+        return redirect("tables.show_table", workflow_id=request.workflow.id, flash="Saved.")
+
+- The endpoint's name for `url_for` is `<package>.<function>`: here `tables.show_table`.
+- Every declaration says who may come: `role=` (in the workflow of the path) or `access=` (see `Access`).
+- Path parameters named `*_id` arrive as int (404 when they are not), others as decoded text.
+- The view runs in one transaction, committed when the answer's status is below 400 and rolled back
+  otherwise; the page is rendered after the commit, so the context holds plain data or loaded rows.
+- A POST is checked for its CSRF token: `{{ csrf_field() }}` in every form; HTMX sends a header by itself.
+- errors.Invalid and the other AppErrors that a view does not catch become a page, or for HTMX a toast.
+- Templates get: request, user, workflow, role, flash, csrf_field(), csrf_token, time_zone; see layout.html.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import unquote
+
+from chalice import Blueprint, Response
+from markupsafe import Markup
+
+from chalicelib import database, errors, signing
+from chalicelib.accounts import sessions
+from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
+from chalicelib.logs import logger
+from chalicelib.settings import settings
+from chalicelib.web import cookies, templates, urls
+from chalicelib.web.request import Request, Values, parse_cookies, parse_form
+from chalicelib.web.responses import Answer, Flash
+from chalicelib.workflows import service as workflows
+
+FORM = "application/x-www-form-urlencoded"
+CSRF_FIELD = "csrf_token"
+CSRF_HEADER = "x-csrf-token"
+FLASH_LIFETIME = timedelta(minutes=5)
+
+
+class Access(StrEnum):
+    """Who may come to a route that is not inside a workflow."""
+
+    EVERYBODY = "everybody"
+    SIGNED_IN = "signed in"
+    STAFF = "staff"
+    ADMIN = "admin"
+
+
+View = Callable[..., Answer]
+
+#: Every route's declaration, for the test that tries each of them with each role.
+declarations: dict[tuple[str, str], Access | WorkflowRole] = {}
+
+
+def page(
+    bp: Blueprint,
+    path: str,
+    *,
+    method: str = "GET",
+    role: WorkflowRole | None = None,
+    access: Access | None = None,
+    csrf: bool = True,
+) -> Callable[[View], View]:
+    """Declare a route; see the module's text. Exactly one of `role` and `access` must be given."""
+    if (role is None) == (access is None):
+        raise ValueError(f"{method} {path}: say who may come, by role or by access")
+
+    def register(view: View) -> View:
+        endpoint = f"{view.__module__.split('.')[1]}.{view.__name__}"
+        urls.register(endpoint, path)
+        declarations[method, path] = role or access  # type: ignore[assignment]
+
+        @functools.wraps(view)
+        def handle(**params: str) -> Response:
+            raw = bp.current_app.current_request
+            return respond(raw, lambda request: _call(view, request, params, role, access, csrf))
+
+        bp.route(path, methods=[method], content_types=[FORM], name=f"{method}_{endpoint}")(handle)
+        return view
+
+    return register
+
+
+def respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
+    """Run a view inside a transaction and turn its answer, or its error, into a response."""
+    request: Request | None = None
+    try:
+        with database.scope() as session:
+            request = _read(raw, session)
+            answer = answer_for(request)
+            if answer.status >= 400:
+                session.rollback()
+                session.info.clear()
+        return _finish(request, answer)
+    except errors.AppError as error:
+        return _finish(request or _read(raw, None), _error_answer(request, error))
+    except Exception:
+        request_id = raw.context.get("requestId", "")
+        logger().exception("request failed", extra={"request_id": request_id, "path": raw.context.get("resourcePath")})
+        answer = Answer(
+            status=500, template="error.html", context={"title": "Something went wrong", "request_id": request_id,
+            "message": "This is our fault, not yours. Nothing was changed."},
+        )  # fmt: skip
+        return _finish(request or _read(raw, None), answer)
+
+
+def _read(raw: Any, session: Any) -> Request:
+    headers = {name.lower(): value for name, value in raw.headers.items()}
+    query = {name: raw.query_params.getlist(name) for name in raw.query_params or {}}
+    request = Request(
+        session=session,
+        method=raw.method,
+        path=raw.context.get("path") or raw.path,
+        headers=headers,
+        query=Values({name: [v.replace("\0", "") for v in values] for name, values in query.items()}),
+        form=Values({}),
+        address=raw.context.get("identity", {}).get("sourceIp", ""),
+        id=raw.context.get("requestId", ""),
+        cookies=parse_cookies(headers.get("cookie", "")),
+    )
+    if raw.method == "POST" and session is not None:
+        request.form = parse_form(raw.raw_body)
+    return request
+
+
+def _call(
+    view: View,
+    request: Request,
+    params: dict[str, str],
+    role: WorkflowRole | None,
+    access: Access | None,
+    csrf: bool,
+) -> Answer:
+    _find_user(request)
+    if (access is not Access.EVERYBODY) and request.signed_in is None:
+        return _to_sign_in(request)
+    if request.method == "POST" and csrf and not _csrf_holds(request):
+        raise errors.Forbidden("This page was open for too long. Please go back, reload it and try again.")
+    _check_access(request, access)
+    values = {name: _decoded(name, value) for name, value in params.items()}
+    if role is not None:
+        workflow_id = values.pop("workflow_id")
+        request._workflow, request.role = workflows.get_with_role(request.session, request.user.id, workflow_id, role)
+    return view(request, **values)
+
+
+def _find_user(request: Request) -> None:
+    token = request.cookies.get(cookies.SESSION)
+    claims = signing.read("session", token) if token else None
+    if claims:
+        request.session_id = str(claims["sid"])
+        request.signed_in = sessions.find_user(request.session, request.session_id)
+
+
+def _check_access(request: Request, access: Access | None) -> None:
+    if access in {Access.EVERYBODY, Access.SIGNED_IN}:
+        return
+    role = Role(request.user.role)
+    if role not in STAFF or (access is Access.ADMIN and role is not Role.ADMIN):
+        raise errors.NotFound
+
+
+def _decoded(name: str, value: str) -> Any:
+    if not name.endswith("_id"):
+        return unquote(value)
+    # Postgres' bigint; anything longer is nobody's id.
+    if not value.isascii() or not value.isdigit() or len(value) > 18:
+        raise errors.NotFound
+    return int(value)
+
+
+def _to_sign_in(request: Request) -> Answer:
+    target = urls.url_for("accounts.show_sign_in", next=request.path if request.method == "GET" else "")
+    if request.wants_part:
+        return Answer(status=401, headers={"HX-Redirect": target})
+    return Answer(status=303, headers={"Location": target})
+
+
+def _csrf_secret(request: Request) -> str:
+    return request.session_id or request.cookies.get(cookies.VISITOR, "")
+
+
+def _csrf_holds(request: Request) -> bool:
+    given = request.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
+    secret = _csrf_secret(request)
+    return bool(secret) and signing.matches("csrf", secret, given)
+
+
+def _error_answer(request: Request | None, error: errors.AppError) -> Answer:
+    titles = {404: "Not found", 403: "Not allowed", 409: "Changed meanwhile", 503: "Back in a moment"}
+    title = titles.get(error.status, "That did not work")
+    fields = error.fields if isinstance(error, errors.Invalid) else {}
+    context = {"title": title, "message": error.message, "fields": fields, "request_id": ""}
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.Limit) and error.retry_after_seconds:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = "5"
+    if request is not None and request.wants_part:
+        headers |= {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
+        return Answer(status=error.status, template="_toast.html", context=context, headers=headers)
+    return Answer(status=error.status, template="error.html", context=context, headers=headers)
+
+
+def _finish(request: Request, answer: Answer) -> Response:
+    set_cookies = list(answer.cookies)
+    headers: dict[str, Any] = {
+        "Cache-Control": "no-store",
+        "Vary": "HX-Request",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Content-Security-Policy": _policy(),
+        "X-Frame-Options": "SAMEORIGIN",
+        **answer.headers,
+    }
+    if settings().secure_cookies:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    if answer.flash is not None:
+        flash = signing.sign("flash", vars(answer.flash), FLASH_LIFETIME)
+        set_cookies.append(cookies.build(cookies.FLASH, flash))
+    body = answer.body
+    if answer.template:
+        headers.setdefault("Content-Type", "text/html; charset=utf-8")
+        body = templates.render(answer.template, {**_common(request, set_cookies, answer), **answer.context})
+    if set_cookies:
+        headers["Set-Cookie"] = set_cookies
+    if answer.status == 303 and request.wants_part:
+        # fetch() follows a redirect by itself and would put a whole page where a part belongs.
+        headers["HX-Redirect"] = headers.pop("Location")
+        return Response(body="", status_code=200, headers=headers)
+    return Response(body=body, status_code=answer.status, headers=headers)
+
+
+def _common(request: Request, set_cookies: list[str], answer: Answer) -> dict[str, Any]:
+    secret = _csrf_secret(request)
+    if not secret:
+        secret = secrets.token_urlsafe(24)
+        set_cookies.append(cookies.build(cookies.VISITOR, secret))
+    token = signing.digest("csrf", secret)
+    flash = None
+    if not request.wants_part and answer.flash is None and (sent := request.cookies.get(cookies.FLASH)):
+        claims = signing.read("flash", sent)
+        flash = Flash(**{k: v for k, v in claims.items() if k not in {"aud", "exp"}}) if claims else None
+        set_cookies.append(cookies.remove(cookies.FLASH))
+    user = request.signed_in
+    return {
+        "request": request,
+        "user": user,
+        "workflow": request._workflow,
+        "role": request.role,
+        "time_zone": user.time_zone if user else "UTC",
+        "csrf_token": token,
+        "csrf_field": lambda: Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token),
+        "flash": flash,
+        "safe_mode_address": settings().safe_mode_address,
+    }
+
+
+@functools.cache
+def _policy() -> str:
+    upload = settings().upload_origin
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; "
+        f"connect-src 'self' {upload}".rstrip()
+        + "; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'self'; manifest-src 'self'"
+    )

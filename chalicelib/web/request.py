@@ -1,0 +1,130 @@
+"""What a view is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from sqlalchemy.orm import Session
+
+from chalicelib import errors
+
+if TYPE_CHECKING:
+    from chalicelib.accounts.models import User
+    from chalicelib.workflows.models import Workflow
+
+
+class Values:
+    """Form fields or the query string: text by name, trimmed of nothing."""
+
+    def __init__(self, values: dict[str, list[str]]) -> None:
+        self._values = values
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the last value sent under `name`."""
+        return self._values[name][-1] if self._values.get(name) else default
+
+    def all(self, name: str) -> list[str]:
+        """Return every value sent under `name`."""
+        return list(self._values.get(name, []))
+
+    def whole(self, name: str) -> int | None:
+        """Return the whole number sent under `name`, None when it is absent or empty.
+
+        Raises errors.Invalid when it is something else.
+        """
+        text = self.get(name).strip()
+        if not text:
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            raise errors.Invalid("A whole number was expected.", {name: "Type a whole number."}) from None
+
+    def wholes(self, name: str) -> list[int]:
+        """Return every value under `name` as a whole number.
+
+        Raises errors.Invalid when one is something else.
+        """
+        try:
+            return [int(value) for value in self.all(name) if value]
+        except ValueError:
+            raise errors.Invalid("A whole number was expected.", {name: "Type a whole number."}) from None
+
+    def checked(self, name: str) -> bool:
+        """Tell whether the check box `name` was ticked."""
+        return self.get(name) not in {"", "0", "false", "off"}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the last value of every name."""
+        return {name: values[-1] for name, values in self._values.items() if values}
+
+    def lists(self) -> dict[str, list[str]]:
+        """Return all values of every name."""
+        return {name: list(values) for name, values in self._values.items()}
+
+
+@dataclass
+class Request:
+    """One request. `user` and `workflow` are there when the route's declaration says so."""
+
+    session: Session
+    method: str
+    path: str
+    headers: dict[str, str]
+    query: Values
+    form: Values
+    address: str
+    id: str
+    cookies: dict[str, str] = field(default_factory=dict)
+    signed_in: User | None = None
+    session_id: str = ""
+    role: str = ""
+    _workflow: Workflow | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def user(self) -> User:
+        """The signed-in user; only for routes that ask for one."""
+        assert self.signed_in is not None, "this route is open to everybody"
+        return self.signed_in
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow of the path; only for routes under `/workflows/{workflow_id}`."""
+        assert self._workflow is not None, "this route has no workflow"
+        return self._workflow
+
+    @property
+    def wants_part(self) -> bool:
+        """Whether HTMX asks for a part of the page instead of the whole."""
+        return self.headers.get("hx-request") == "true" and self.headers.get("hx-boosted") != "true"
+
+
+def parse_form(body: bytes | str) -> Values:
+    """Read an `application/x-www-form-urlencoded` body.
+
+    Raises errors.Invalid when it is not UTF-8 or has more than 20,000 fields.
+    """
+    try:
+        text = body.decode() if isinstance(body, bytes) else body
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=20_000, errors="strict")
+    except ValueError:
+        raise errors.Invalid("The form could not be read. Please reload the page and try again.") from None
+    # PostgreSQL's text can't hold NUL; browsers never send one.
+    return Values({name: [v.replace("\0", "") for v in values] for name, values in fields.items()})
+
+
+def parse_cookies(header: str) -> dict[str, str]:
+    """Read the Cookie header (RFC 6265 §5.4); an unreadable one counts as none."""
+    cookies: SimpleCookie = SimpleCookie()
+    try:
+        cookies.load(header)
+    except CookieError:
+        return {}
+    return {name: morsel.value for name, morsel in cookies.items()}

@@ -1,0 +1,87 @@
+"""Reads for the workflow pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from chalicelib import clock
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.workflows.models import Member, Workflow
+from chalicelib.workflows.service import TRASH
+
+
+@dataclass(frozen=True)
+class Card:
+    """A workflow as a card of the list."""
+
+    id: int
+    name: str
+    description: str
+    role: str
+    row_count: int | None
+    column_count: int
+    action_count: int
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A line of the activity list."""
+
+    at: datetime
+    type: str
+    who: str
+    detail: dict[str, object]
+    action_id: int | None
+    run_id: int | None
+
+
+# One statement for all cards; the counts are over tables of other domains, which is why this is plain SQL.
+_CARDS = text("""
+    SELECT w.id, w.name, w.description, m.role, w.row_count,
+           (SELECT count(*) FROM ontask.column c WHERE c.workflow_id = w.id AND c.deleted_at IS NULL) AS column_count,
+           (SELECT count(*) FROM ontask.action a WHERE a.workflow_id = w.id AND a.deleted_at IS NULL) AS action_count,
+           coalesce((SELECT max(e.at) FROM ontask.event e WHERE e.workflow_id = w.id), w.updated_at) AS updated_at,
+           w.deleted_at
+    FROM ontask.workflow w JOIN ontask.member m ON m.workflow_id = w.id
+    WHERE m.user_id = :user_id AND (w.deleted_at IS NOT NULL) = :in_trash
+      AND (NOT :in_trash OR (w.deleted_at > :oldest AND m.role = 'owner'))
+      AND (:only = 0 OR w.id = :only)
+    ORDER BY updated_at DESC, w.id DESC
+""")
+
+_HAPPENINGS = text("""
+    SELECT e.at, e.type, coalesce(nullif(u.name, ''), u.email, '') AS who, e.detail, e.action_id, e.run_id
+    FROM ontask.event e LEFT JOIN ontask."user" u ON u.id = e.user_id
+    WHERE e.workflow_id = :workflow_id
+    ORDER BY e.at DESC, e.id DESC LIMIT :limit
+""")
+
+
+def cards(session: Session, user_id: int, *, in_trash: bool = False, only: int = 0) -> list[Card]:
+    """Return the user's workflows, the one used last first; or those in the trash."""
+    values = {"user_id": user_id, "in_trash": in_trash, "oldest": clock.now() - TRASH, "only": only}
+    return [Card(*row) for row in session.execute(_CARDS, values)]
+
+
+def happenings(session: Session, workflow_id: int, limit: int = 12) -> list[Happening]:
+    """Return the latest events of the workflow, newest first."""
+    rows = session.execute(_HAPPENINGS, {"workflow_id": workflow_id, "limit": limit})
+    return [Happening(*row) for row in rows]
+
+
+def expired_in_trash(session: Session) -> list[int]:
+    """Return the workflows whose time in the trash is over."""
+    return list(session.scalars(select(Workflow.id).where(Workflow.deleted_at < clock.now() - TRASH)))
+
+
+def owner_id(session: Session, workflow_id: int) -> int | None:
+    """Return the owner's user id."""
+    return session.scalar(
+        select(Member.user_id).where(Member.workflow_id == workflow_id, Member.role == WorkflowRole.OWNER)
+    )

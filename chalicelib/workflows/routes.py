@@ -1,0 +1,109 @@
+"""The list of workflows, the trash, and one workflow's overview and settings."""
+
+from __future__ import annotations
+
+from chalice import Blueprint
+
+from chalicelib import errors
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.web.page import Access, page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, Flash, redirect, render
+from chalicelib.web.urls import url_for
+from chalicelib.workflows import queries, service
+
+bp = Blueprint(__name__)
+
+
+@page(bp, "/", access=Access.STAFF)
+def home(request: Request) -> Answer:
+    """The way in leads to the list."""
+    return redirect("workflows.list_workflows")
+
+
+@page(bp, "/workflows", access=Access.STAFF)
+def list_workflows(request: Request) -> Answer:
+    """Show the cards and the form for a new workflow."""
+    return _list(request, {})
+
+
+def _list(request: Request, problems: dict[str, str]) -> Answer:
+    cards = queries.cards(request.session, request.user.id)
+    return render(
+        "workflows/list.html", status=422 if problems else 200, cards=cards, problems=problems,
+        form=request.form.as_dict(),
+    )  # fmt: skip
+
+
+@page(bp, "/workflows", method="POST", access=Access.STAFF)
+def create_workflow(request: Request) -> Answer:
+    """Create one and go there."""
+    try:
+        workflow = service.create(
+            request.session, request.user.id, request.form.get("name"), request.form.get("description"),
+            request.user.time_zone,
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return _list(request, error.fields)
+    return redirect("workflows.show_overview", workflow_id=workflow.id)
+
+
+@page(bp, "/trash", access=Access.STAFF)
+def show_trash(request: Request) -> Answer:
+    """Show what was deleted in the last 30 days."""
+    return render("workflows/trash.html", cards=queries.cards(request.session, request.user.id, in_trash=True))
+
+
+@page(bp, "/trash/{workflow_id}/restore", method="POST", access=Access.STAFF)
+def restore_workflow(request: Request, workflow_id: int) -> Answer:
+    """Take a workflow out of the trash."""
+    workflow = service.get(request.session, request.user.id, workflow_id, WorkflowRole.OWNER, in_trash=True)
+    service.restore(request.session, request.user.id, workflow)
+    return redirect("workflows.show_overview", workflow_id=workflow.id, flash=f"“{workflow.name}” is back.")
+
+
+@page(bp, "/workflows/{workflow_id}", role=WorkflowRole.VIEWER)
+def show_overview(request: Request) -> Answer:
+    """Show what there is, what happened, and what to do next."""
+    (card,) = queries.cards(request.session, request.user.id, only=request.workflow.id)
+    happenings = queries.happenings(request.session, request.workflow.id)
+    return render("workflows/overview.html", card=card, happenings=happenings)
+
+
+@page(bp, "/workflows/{workflow_id}/settings", role=WorkflowRole.EDITOR)
+def show_settings(request: Request) -> Answer:
+    """Show name, description and the way to the trash."""
+    return render("workflows/settings.html", problems={}, form={})
+
+
+@page(bp, "/workflows/{workflow_id}/settings", method="POST", role=WorkflowRole.EDITOR)
+def change_settings(request: Request) -> Answer:
+    """Rename the workflow."""
+    try:
+        service.rename(
+            request.session, request.user.id, request.workflow, request.form.get("name"),
+            request.form.get("description"),
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return render(
+            "workflows/settings.html", status=422, problems=error.fields, form=request.form.as_dict()
+        )  # fmt: skip
+    return redirect("workflows.show_settings", workflow_id=request.workflow.id, flash="Saved.")
+
+
+@page(bp, "/workflows/{workflow_id}/delete", method="POST", role=WorkflowRole.OWNER)
+def delete_workflow(request: Request) -> Answer:
+    """Move the workflow to the trash, with an undo in the message that follows."""
+    workflow = request.workflow
+    service.delete(request.session, request.user.id, workflow)
+    flash = Flash(
+        f"“{workflow.name}” is in the trash for 30 days.",
+        undo_url=url_for("workflows.restore_workflow", workflow_id=workflow.id),
+    )
+    return redirect("workflows.list_workflows", flash=flash)
+
+
+@page(bp, "/help", access=Access.SIGNED_IN)
+def show_help(request: Request) -> Answer:
+    """Explain the product on one page."""
+    return render("help.html")
