@@ -1,0 +1,1 @@
+"""The schema's history (Alembic). Applied by the `migrate` function, never by a page."""
