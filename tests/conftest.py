@@ -161,7 +161,7 @@ class Outside:
 
 def make_user(session: Session, email: str = "ines@uni.example", role: Role = Role.INSTRUCTOR) -> User:
     """Add an active user without a password."""
-    name = email.split("@")[0].title()
+    name = email.split("@", maxsplit=1)[0].title()
     user = User(email=email, name=name, role=role, time_zone="UTC", is_active=True, created_at=clock.now())
     session.add(user)
     session.flush()

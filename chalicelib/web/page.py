@@ -88,7 +88,9 @@ def page(
             raw = bp.current_app.current_request
             return respond(raw, lambda request: _call(view, request, params, role, access, csrf))
 
-        bp.route(path, methods=[method], content_types=[FORM], name=f"{method}_{endpoint}")(handle)
+        # A GET has no body, yet some clients send a type: Chalice would answer 415 to one it does not know.
+        content_types = [FORM] if method == "POST" else [FORM, "application/json"]
+        bp.route(path, methods=[method], content_types=content_types, name=f"{method}_{endpoint}")(handle)
         return view
 
     return register
