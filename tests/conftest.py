@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -13,9 +14,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine
+from chalice.local import LocalGatewayException
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,7 +58,7 @@ def template(server: str, worker_id: str) -> str:
     """The name of a database with the schema and nothing in it."""
     name = f"template_{worker_id}"
     postgres.create_database(server, name, replace=True)
-    engine = create_engine(f"{server}/{name}", poolclass=NullPool, connect_args={"ssl_context": False})
+    engine = database.make(f"{server}/{name}", local=True)
     with engine.begin() as connection:
         database.use(connection)
         migrate.upgrade()
@@ -71,7 +72,7 @@ def engine(server: str, template: str, worker_id: str) -> Iterator[Engine]:
     """The engine of this process's own database."""
     name = f"test_{worker_id}"
     postgres.create_database(server, name, template=template, replace=True)
-    made = create_engine(f"{server}/{name}", connect_args={"ssl_context": False})
+    made = database.make(f"{server}/{name}", local=True)
     yield made
     made.dispose()
 
@@ -133,13 +134,13 @@ def frozen_clock() -> Iterator[Clock]:
 
 
 @pytest.fixture(autouse=True)
-def no_aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
+def no_aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Outside:
     """Queues and alarms that only take notes, unless the test brings its own emulators (fixture `aws`)."""
     outside = Outside()
     if "aws" not in request.fixturenames:
         monkeypatch.setattr("chalicelib.aws.queue.send", outside.send)
         monkeypatch.setattr("chalicelib.aws.alarm.set_alarm", outside.set_alarm)
-    yield outside
+    return outside
 
 
 class Outside:
@@ -221,18 +222,21 @@ class Browser:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if method == "POST":
             sent.setdefault("content-type", "application/x-www-form-urlencoded")
-        answer = self._gateway.handle_request(method, path, sent, body.encode())
-        set_cookies = answer["headers"].pop("Set-Cookie", [])
-        set_cookies = [set_cookies] if isinstance(set_cookies, str) else set_cookies
+        try:
+            answer = self._gateway.handle_request(method, path, sent, body.encode())
+        except LocalGatewayException as error:  # what API Gateway itself answers: unknown paths and methods
+            return Page(error.CODE, dict(error.headers), str(error.body), [])
+        set_cookies = answer["multiValueHeaders"].get("Set-Cookie", [])
         for line in set_cookies:
             for name, morsel in SimpleCookie(line).items():
                 if morsel["max-age"] == "0":
                     self.cookies.pop(name, None)
                 else:
                     self.cookies[name] = morsel.value
-        content = answer["body"]
-        text_body = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
-        return Page(answer["statusCode"], dict(answer["headers"]), text_body, set_cookies)
+        content = (
+            base64.b64decode(answer["body"]).decode("latin-1") if answer.get("isBase64Encoded") else answer["body"]
+        )
+        return Page(answer["statusCode"], dict(answer["headers"]), str(content), set_cookies)
 
     def get(self, path: str, *, htmx: bool = False, **query: Any) -> Page:
         """GET a page, or the part of it that HTMX would ask for."""

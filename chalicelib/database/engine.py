@@ -27,28 +27,33 @@ def _ssl_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-@cache
-def _engine() -> Engine:
-    url = make_url(settings().database_url)
-    local = settings().is_local
+def make(url: str, *, local: bool) -> Engine:
+    """Return an engine for the database at `url`; `local` ones have more connections and no TLS."""
+    # The role may have the schema's name, and "$user" would then make it the default schema.
+    startup = {"search_path": "public"}
+    if not local:
+        startup["idle_session_timeout"] = f"{IDLE_TIMEOUT_SECONDS}s"
     connect_args: dict[str, object] = {
         "ssl_context": False if local else _ssl_context(),
         "timeout": None if local else CONNECT_TIMEOUT_SECONDS,
         "application_name": "ontask",
+        "startup_params": startup,
     }
-    if not local:
-        connect_args["startup_params"] = {"idle_session_timeout": f"{IDLE_TIMEOUT_SECONDS}s"}
-    # A Lambda environment serves one request at a time; the local gateway runs eight threads.
-    pool_size = 16 if local else 1
     return create_engine(
-        url,
+        make_url(url),
         poolclass=QueuePool,
-        pool_size=pool_size,
+        # A Lambda environment serves one request at a time; the local gateway runs eight threads.
+        pool_size=16 if local else 1,
         max_overflow=0,
         pool_pre_ping=True,
         pool_recycle=3600,
         connect_args=connect_args,
     )
+
+
+@cache
+def _engine() -> Engine:
+    return make(settings().database_url, local=settings().is_local)
 
 
 def engine() -> Engine | Connection:

@@ -15,5 +15,5 @@ def check(*, deep: bool) -> Response:
             with database.scope() as session:
                 session.execute(text("SELECT 1"))
         except errors.Unavailable:
-            return Response({"status": "no database"}, 503, {"Retry-After": "5"})
-    return Response({"status": "ok"}, 200, {"Cache-Control": "no-store"})
+            return Response({"status": "no database"}, status_code=503, headers={"Retry-After": "5"})
+    return Response({"status": "ok"}, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,333 @@
+"""Reads a text into its syntax tree: as people write it (names), or as it is stored (`@c12`).
+
+    text   = (characters | value | if)*
+    value  = "{{" name filter* "}}"
+    filter = "|" word [":" argument ("," argument)*]        argument = "text in double quotes" | whole number
+    if     = "{%" "if" test "%}" text ("{%" "elif" test "%}" text)* ["{%" "else" "%}" text] "{%" "endif" "%}"
+    test   = one ("or" | "and") … with "not" and parentheses, over names of conditions and yes/no columns
+    name   = the name as it appears on screen, or in double quotes | "@" reference in stored texts
+
+Unquoted, the longest known name wins. In HTML, entities in tags are undone first, an `if` has all its tags inside one
+element or one attribute, and attributes that may hold tags are href, src and alt.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+
+from chalicelib.actions.language import filters
+from chalicelib.actions.language.expression import ExpressionError, parse_test
+from chalicelib.actions.language.names import Ambiguous, Names, is_reference
+from chalicelib.actions.language.scan import Tag, find_tags
+from chalicelib.actions.language.structure import ADDRESSES, Context, contexts
+from chalicelib.actions.language.syntax import (
+    Address, Branch, Filter, If, Is, Node, Output, Places, Problem, Reference, TemplateError, Test, Text, Value,
+)  # fmt: skip
+
+#: The longest text, in characters: a message of 500 conditions has 56,000.
+MAX_SOURCE = 200_000
+#: The longest single tag; reading a test takes time with the square of it.
+MAX_TAG = 4_000
+#: Generated code is indented by one step per level, and Python allows a hundred.
+MAX_NESTING = 20
+MAX_BRANCHES = 100
+MAX_FILTERS = 5
+
+_TAG_WORDS = ("if", "elif", "else", "endif")
+_WORD = re.compile(r"\s*([^\s\"()]*)")
+_FILTER = re.compile(
+    r"\s*\|\s*(?P<name>[^\s:|\",]*)"
+    r"(?:\s*:\s*(?P<arguments>(?:\"[^\"]*\"|[^\s\",|]+)(?:\s*,\s*(?:\"[^\"]*\"|[^\s\",|]+))*))?"
+)
+_ARGUMENT = re.compile(r"\"([^\"]*)\"|([^\s\",|]+)")
+_NUMBER = re.compile(r"[0-9]{1,4}")
+
+
+def parse(source: str, names: Names | None = None, output: Output = "html") -> tuple[Node, ...]:
+    """Return the tree of a text: with `names` one that people wrote, without a stored one.
+
+    Raises TemplateError, with every mistake found and its place.
+    """
+    return _Parser(source, names, is_html=output == "html").parse()
+
+
+@dataclass
+class _Frame:
+    """Something open while reading: the text itself, an address, or an `if`."""
+
+    kind: str
+    context: Context
+    tag: Tag | None = None
+    body: list[Node] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
+    test: Test | None = None
+    has_else: bool = False
+
+    def finish_branch(self) -> None:
+        if self.test is not None:
+            self.branches.append(Branch(self.test, tuple(self.body)))
+            self.body = []
+            self.test = None
+
+
+class _Parser:
+    def __init__(self, source: str, names: Names | None, *, is_html: bool) -> None:
+        self._source = source
+        self._names = names
+        self._is_html = is_html
+        self._places = Places(source)
+        self._problems: list[Problem] = []
+        self._stack = [_Frame("text", Context())]
+
+    def parse(self) -> tuple[Node, ...]:
+        if len(self._source) > MAX_SOURCE:
+            self._wrong(MAX_SOURCE, f"The text is too long: at most {MAX_SOURCE:,} characters.")
+            raise TemplateError(self._problems)
+        tags, unclosed = find_tags(self._source, is_html=self._is_html)
+        for offset in unclosed:
+            close = "}}" if self._source[offset + 1] == "{" else "%}"
+            self._wrong(offset, f"This tag is not closed: write {close} at its end.")
+        where = contexts(self._source, tags) if self._is_html else [Context()] * len(tags)
+        position = 0
+        for tag, context in zip(tags, where, strict=True):
+            self._copy(position, tag.start)
+            if not context.is_allowed:
+                inside = f"the attribute {context.attribute}" if context.attribute else "an HTML tag"
+                self._wrong(tag.start, f"Nothing can be inserted into {inside}, only into href, src and alt.")
+            elif context.attribute in ADDRESSES and self._top.context.span != context.span:
+                self._open_address(context, tag)
+            position = tag.end
+            self._read(tag, context)
+        self._copy(position, len(self._source))
+        for frame in self._stack[1:]:
+            self._unclosed(frame)
+        if self._problems:
+            raise TemplateError(self._problems)
+        return tuple(self._stack[0].body)
+
+    @property
+    def _top(self) -> _Frame:
+        return self._stack[-1]
+
+    def _wrong(
+        self, offset: int, message: str, suggestions: list[str] | None = None, name: str | None = None
+    ) -> None:
+        self._problems.append(self._places.problem(offset, message, suggestions or (), name))
+
+    def _unclosed(self, frame: _Frame) -> None:
+        if frame.tag is not None and frame.kind == "if":
+            self._wrong(frame.tag.start, "This if is not closed: write {% endif %} where its part ends.")
+
+    # -- text and addresses
+
+    def _copy(self, start: int, end: int) -> None:
+        """Add the source between two tags, closing the address that ends on the way."""
+        address = next((frame for frame in self._stack if frame.kind == "address"), None)
+        if address is not None and end >= address.context.span[1]:
+            edge = address.context.span[1]
+            self._add_text(start, edge)
+            while self._top is not address:
+                self._unclosed(self._stack.pop())
+            self._stack.pop()
+            self._top.body.append(Address(tuple(address.body)))
+            start = edge
+        self._add_text(start, end)
+
+    def _add_text(self, start: int, end: int) -> None:
+        if start < end:
+            self._top.body.append(Text(self._source[start:end]))
+
+    def _open_address(self, context: Context, tag: Tag) -> None:
+        # The text before the tag has been copied already: take back what belongs to the address.
+        length = tag.start - context.span[0]
+        frame = _Frame("address", context, tag)
+        if length:
+            last = self._top.body.pop()
+            assert isinstance(last, Text)
+            frame.body.append(Text(last.text[-length:]))
+            if len(last.text) > length:
+                self._top.body.append(Text(last.text[:-length]))
+        self._stack.append(frame)
+
+    # -- tags
+
+    def _read(self, tag: Tag, context: Context) -> None:
+        if len(tag.text) > MAX_TAG:
+            self._wrong(tag.start, f"This tag is too long: at most {MAX_TAG:,} characters.")
+            return
+        if tag.kind == "value":
+            self._read_value(tag, context)
+            return
+        match = _WORD.match(tag.text)
+        word, rest = (match[1], match.end()) if match else ("", 0)
+        if word == "if":
+            self._open_if(tag, context, rest)
+        elif word not in _TAG_WORDS:
+            close = difflib.get_close_matches(word.lower(), _TAG_WORDS, n=1)
+            self._wrong(tag.start, f"There is no tag “{word}”: use if, elif, else and endif.", close)
+        elif self._top.kind != "if":
+            self._wrong(tag.start, f"This {word} has no if before it.")
+        else:
+            self._continue_if(tag, context, word, rest)
+
+    def _open_if(self, tag: Tag, context: Context, rest: int) -> None:
+        if sum(frame.kind == "if" for frame in self._stack) == MAX_NESTING:
+            self._wrong(tag.start, f"Parts can be nested at most {MAX_NESTING} deep.")
+        self._stack.append(_Frame("if", context, tag, test=self._read_test(tag, rest)))
+
+    def _continue_if(self, tag: Tag, context: Context, word: str, rest: int) -> None:
+        frame = self._top
+        if (context.parent, context.span) != (frame.context.parent, frame.context.span):
+            self._wrong(
+                tag.start,
+                f"This {word} is in another paragraph, cell or list item than its if: "
+                "put all tags of one if inside the same one, or all outside.",
+            )
+        frame.finish_branch()
+        if word == "elif":
+            if frame.has_else:
+                self._wrong(tag.start, "This elif comes after else: put else last.")
+            elif len(frame.branches) == MAX_BRANCHES:
+                self._wrong(tag.start, f"One if can have at most {MAX_BRANCHES} branches.")
+            frame.test = self._read_test(tag, rest)
+            return
+        if tag.text[rest:].strip():
+            self._wrong(tag.offsets[rest], f"Nothing can follow the word {word} in its tag.")
+        if word == "else":
+            if frame.has_else:
+                self._wrong(tag.start, "This if has an else already.")
+            frame.has_else = True
+            return
+        self._stack.pop()
+        otherwise = tuple(frame.body) if frame.has_else else None
+        self._top.body.append(If(tuple(frame.branches), otherwise, frame.context.attribute))
+
+    # -- names
+
+    def _read_test(self, tag: Tag, start: int) -> Test:
+        """Return the test; after a mistake one that keeps the rest of the text readable."""
+        names = self._names
+
+        def lookup(piece: str, is_quoted: bool) -> Reference | None:
+            if names is None:
+                reference = piece[1:]
+                is_known = not is_quoted and piece.startswith("@") and is_reference(reference)
+                return reference if is_known and not reference.startswith("a") else None
+            found = names.find(piece)
+            return found if found and names.can_test(found) else None
+
+        try:
+            return parse_test(tag.text[start:], lookup, names.longest if names else 24)
+        except Ambiguous as error:
+            self._ambiguous(tag.start, error)
+        except ExpressionError as error:
+            offset = tag.offsets[start + error.offset]
+            if error.piece is None:
+                self._wrong(offset, error.message)
+            elif names is not None and _find(names, error.piece):
+                self._wrong(offset, f"“{error.piece}” is neither a condition nor a yes/no column: an if tests those.")
+            else:
+                close = names.close_to(error.piece, tests=True) if names else []
+                self._wrong(
+                    offset,
+                    f"There is no condition “{error.piece}”. An if takes names of conditions and yes/no columns, "
+                    "with and, or, not and parentheses.",
+                    close, error.piece,
+                )  # fmt: skip
+        return Is("k0")
+
+    def _ambiguous(self, offset: int, error: Ambiguous) -> None:
+        listed = " and ".join(f"“{name}”" for name in error.names)
+        self._wrong(offset, f"This can mean {listed}, whose names differ only in blanks: rename one of them.")
+
+    def _read_value(self, tag: Tag, context: Context) -> None:
+        text = tag.text
+        start = len(text) - len(text.lstrip())
+        if start == len(text):
+            self._wrong(tag.start, "Write the name of a column or attribute between the braces.")
+            return
+        try:
+            found = self._find_name(text, start)
+        except Ambiguous as error:
+            self._ambiguous(tag.offsets[start], error)
+            return
+        reference, end = found
+        if reference is None:
+            name = text[start:end].strip().strip('"')
+            close = self._names.close_to(name) if self._names else []
+            self._wrong(
+                tag.offsets[start], f"There is no column, attribute or condition “{name}”.", close, name
+            )
+            return
+        self._top.body.append(
+            Value(reference, self._read_filters(tag, end), context.attribute)
+        )
+
+    def _find_name(self, text: str, start: int) -> tuple[Reference | None, int]:
+        """Return what is named at the start of a value, and where the name ends."""
+        if text[start] == '"' and (close := text.find('"', start + 1)) > 0:
+            name = text[start + 1 : close]
+            return (self._names.find(name) if self._names else None), close + 1
+        quote = text.find('"', start)
+        limit = len(text) if quote < 0 else quote
+        ends = [i for i in range(start, limit) if text[i] == "|"]
+        if quote < 0:
+            ends.append(len(text))
+        for end in reversed(ends):
+            piece = text[start:end].strip()
+            if self._names is not None:
+                reference = self._names.find(piece)
+            else:
+                reference = piece[1:] if piece.startswith("@") and is_reference(piece[1:]) else None
+            if reference:
+                return reference, end
+        return None, ends[0] if ends else limit
+
+    def _read_filters(self, tag: Tag, position: int) -> tuple[Filter, ...]:
+        found: list[Filter] = []
+        while tag.text[position:].strip():
+            match = _FILTER.match(tag.text, position)
+            if match is None:
+                self._wrong(tag.offsets[position], "After the name comes | and a filter, such as | round: 1.")
+                break
+            offset = tag.offsets[match.start("name")]
+            step = self._filter(offset, match)
+            if step is None:
+                break
+            found.append(step)
+            if len(found) > MAX_FILTERS:
+                self._wrong(offset, f"A value can have at most {MAX_FILTERS} filters.")
+                break
+            position = match.end()
+        return tuple(found)
+
+    def _filter(self, offset: int, match: re.Match[str]) -> Filter | None:
+        name = match["name"]
+        if name not in filters.NAMES:
+            close = difflib.get_close_matches(name.lower(), filters.NAMES, n=1)
+            self._wrong(offset, f"There is no filter “{name}”: use {', '.join(filters.NAMES)}.", close)
+            return None
+        arguments: list[str | int] = []
+        for argument in _ARGUMENT.finditer(match["arguments"] or ""):
+            if argument[2] is None:
+                arguments.append(argument[1])
+            elif _NUMBER.fullmatch(argument[2]):
+                arguments.append(int(argument[2]))
+            else:
+                self._wrong(offset, "Write a text in double quotes, or a whole number.")
+                return None
+        step = Filter(name, tuple(arguments))
+        wrong = filters.check(step)
+        if wrong:
+            self._wrong(offset, wrong)
+            return None
+        return step
+
+
+def _find(names: Names, text: str) -> Reference | None:
+    try:
+        return names.find(text)
+    except Ambiguous:
+        return None
