@@ -27,7 +27,7 @@ def main(message: str) -> None:
     if not message:
         for old in versions.glob("*.py"):
             old.unlink()
-    with database.engine().begin() as connection:  # type: ignore[union-attr]
+    with database.make(os.environ["DATABASE_URL"], local=True).begin() as connection:
         for schema in ("ontask", "learners"):
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
         config = migrate.config(connection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from chalice.local import LocalGatewayException
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
@@ -42,6 +40,7 @@ from chalicelib.settings import settings  # noqa: E402
 from chalicelib.workflows import service as workflows  # noqa: E402
 from chalicelib.workflows.models import Workflow  # noqa: E402
 from local import postgres  # noqa: E402
+from local.gateway import Gateway  # noqa: E402
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -206,12 +205,9 @@ class Browser:
     """A visitor with cookies, talking to the app through API Gateway's events."""
 
     def __init__(self) -> None:
-        from chalice.config import Config
-        from chalice.local import LocalGateway
-
         from app import app
 
-        self._gateway = LocalGateway(app, Config())
+        self._gateway = Gateway(app)
         self.cookies: dict[str, str] = {}
         self.headers: dict[str, str] = {}
 
@@ -222,21 +218,15 @@ class Browser:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if method == "POST":
             sent.setdefault("content-type", "application/x-www-form-urlencoded")
-        try:
-            answer = self._gateway.handle_request(method, path, sent, body.encode())
-        except LocalGatewayException as error:  # what API Gateway itself answers: unknown paths and methods
-            return Page(error.CODE, dict(error.headers), str(error.body), [])
-        set_cookies = answer["multiValueHeaders"].get("Set-Cookie", [])
+        status, pairs, raw = self._gateway.handle(method, path, {k: [v] for k, v in sent.items()}, body.encode())
+        set_cookies = [value for name, value in pairs if name == "Set-Cookie"]
         for line in set_cookies:
             for name, morsel in SimpleCookie(line).items():
                 if morsel["max-age"] == "0":
                     self.cookies.pop(name, None)
                 else:
                     self.cookies[name] = morsel.value
-        content = (
-            base64.b64decode(answer["body"]).decode("latin-1") if answer.get("isBase64Encoded") else answer["body"]
-        )
-        return Page(answer["statusCode"], dict(answer["headers"]), str(content), set_cookies)
+        return Page(status, dict(pairs), raw.decode("utf-8", "surrogateescape"), set_cookies)
 
     def get(self, path: str, *, htmx: bool = False, **query: Any) -> Page:
         """GET a page, or the part of it that HTMX would ask for."""

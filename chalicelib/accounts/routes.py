@@ -51,9 +51,9 @@ def sign_in(request: Request) -> Answer:
         proof = service.PasswordProof(email, request.form.get("password"), request.address)
         user = service.user_for(request.session, proof)
     except (errors.Invalid, errors.Limit) as error:
-        return render(
-            "accounts/sign_in.html", status=error.status, next=next_path, email=email, error=error.message
-        )  # fmt: skip
+        answer = render("accounts/sign_in.html", status=error.status, next=next_path, email=email, error=error.message)
+        answer.keep = True  # the brake on guessing counts
+        return answer
     return _signed_in(request, user, _safe_target(next_path))
 
 

@@ -103,7 +103,8 @@ def respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
         with database.scope() as session:
             request = _read(raw, session)
             answer = answer_for(request)
-            if answer.status >= 400:
+            if answer.status >= 400 and not answer.keep:
+                session.expunge_all()  # the page still shows these rows; a rollback would empty them
                 session.rollback()
                 session.info.clear()
         return _finish(request, answer)

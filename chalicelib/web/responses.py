@@ -20,6 +20,8 @@ class Answer:
     context: dict[str, Any] = field(default_factory=dict)
     body: str | bytes = ""
     flash: Flash | None = None
+    #: Commit although the status is 400 or more: what was refused has to be counted.
+    keep: bool = False
 
 
 @dataclass(frozen=True)

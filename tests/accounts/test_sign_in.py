@@ -79,7 +79,7 @@ def test_signing_out_ends_the_session_everywhere(client: Browser) -> None:
     assert stolen.get("/workflows").location.startswith("/sign-in")
 
 
-def test_a_session_ends_when_it_is_not_used(client: Browser, frozen_clock: Clock) -> None:
+def test_a_session_ends_when_it_is_not_used(frozen_clock: Clock, client: Browser) -> None:
     assert client.get("/workflows").status == 200
     frozen_clock.advance(minutes=479)
     assert client.get("/workflows").status == 200

@@ -64,7 +64,7 @@ def test_a_deleted_workflow_can_be_taken_back_from_the_message(client: Browser) 
     assert client.get(address).status == 200
 
 
-def test_the_trash_forgets_after_thirty_days(client: Browser, frozen_clock: Clock) -> None:
+def test_the_trash_forgets_after_thirty_days(frozen_clock: Clock, client: Browser) -> None:
     address = make(client, "Biology 101")
     client.post(address + "/delete")
     assert "Biology 101" in client.get("/trash").body
