@@ -4,8 +4,9 @@ from chalicelib.accounts import models as accounts
 from chalicelib.actions import models as actions
 from chalicelib.audit import models as audit
 from chalicelib.database import Base
+from chalicelib.delivery import models as delivery
 from chalicelib.schedules import models as schedules
 from chalicelib.tables import models as tables
 from chalicelib.workflows import models as workflows
 
-__all__ = ["Base", "accounts", "actions", "audit", "schedules", "tables", "workflows"]
+__all__ = ["Base", "accounts", "actions", "audit", "delivery", "schedules", "tables", "workflows"]
