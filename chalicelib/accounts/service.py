@@ -12,7 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
-from chalicelib import clock, database, errors
+from chalicelib import clock, errors
 from chalicelib.accounts import passwords, sessions
 from chalicelib.accounts.models import OneTimeLink, User
 from chalicelib.accounts.roles import Role
@@ -43,7 +43,8 @@ Proof = PasswordProof | LinkProof
 def user_for(session: Transaction, proof: Proof) -> User:
     """Turn a proof into a user: the one place that decides who somebody is.
 
-    Raises errors.Invalid when the proof does not hold, errors.Limit after too many wrong passwords.
+    Raises errors.Invalid when the proof does not hold, errors.Limit after too many wrong passwords. The caller
+    commits even then, because wrong passwords are counted.
     """
     if isinstance(proof, LinkProof):
         return _user_by_link(session, proof.token)
@@ -55,9 +56,7 @@ def _user_by_password(session: Transaction, proof: PasswordProof) -> User:
     passwords.check_brake(session, email, proof.address)
     user = session.scalar(select(User).where(User.email == email, User.is_active))
     if not passwords.verify(user.password_hash if user else None, proof.password) or user is None:
-        # In a transaction of its own: the failed request rolls back, the count must stay.
-        with database.scope() as counting:
-            passwords.note_failure(counting, email, proof.address)
+        passwords.note_failure(session, email, proof.address)
         raise errors.Invalid("The e-mail address or the password is wrong.")
     passwords.forget_failures(session, email)
     audit.record(session, "signed_in", user_id=user.id)
