@@ -63,6 +63,8 @@ View = Callable[..., Answer]
 
 #: Every route's declaration, for the test that tries each of them with each role.
 declarations: dict[tuple[str, str], Access | WorkflowRole] = {}
+#: Routes to which programs post without one of our pages; the signed address is the proof.
+without_csrf: set[tuple[str, str]] = set()
 
 
 def page(
@@ -82,6 +84,8 @@ def page(
         endpoint = f"{view.__module__.split('.')[1]}.{view.__name__}"
         urls.register(endpoint, path)
         declarations[method, path] = role or access  # type: ignore[assignment]
+        if not csrf:
+            without_csrf.add((method, path))
 
         @functools.wraps(view)
         def handle(**params: str) -> Response:
