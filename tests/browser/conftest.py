@@ -1,0 +1,163 @@
+"""The whole product as `make run` starts it, and a Chromium in front of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from local import browser as finder
+
+ROOT = Path(__file__).parent.parent.parent
+AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
+PASSWORD = "green tea at half past nine"
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+
+NOTE_VIOLATIONS = """
+window.__violations = [];
+document.addEventListener("securitypolicyviolation",
+  (event) => window.__violations.push(event.violatedDirective + " " + event.blockedURI));
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One installation serves all browser tests: they run in one test process."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@dataclass
+class Product:
+    """A running installation."""
+
+    url: str
+    data: Path
+    process: subprocess.Popen[str]
+
+    def create_user(self, email: str, role: str = "instructor") -> str:
+        """Create an account on the command line; return its one-time link."""
+        port = self.url.rpartition(":")[2]
+        command = [str(Path(sys.executable).parent / "ontask"), "create-user", email, "--role", role]
+        done = subprocess.run(
+            [*command, "--data", str(self.data), "--port", port, "--name", "Ines Instructor"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip().splitlines()[-1]
+
+    def mails(self) -> list[list[str]]:
+        """Return the recipients of every mail that left."""
+        with sqlite3.connect(self.data / "cloud" / "outbox.sqlite") as outbox:
+            return [json.loads(row[0]) for row in outbox.execute("SELECT recipients FROM mail ORDER BY at")]
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A fresh installation without the sample course, with a short undo window and a fast lane."""
+    data = tmp_path_factory.mktemp("product") / "data"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "MAIL_RATE": "500", "UNDO_SECONDS": "2", "SAFE_MODE_ADDRESS": ""}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.run", "--port", str(port), "--data", str(data), "--no-sample"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "Ctrl-C" in line:
+            break
+    else:
+        raise RuntimeError("the product does not start:\n" + "".join(said))
+    yield Product(f"http://127.0.0.1:{port}", data, process)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """One Chromium for all tests."""
+    found = finder.find()
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(
+            executable_path=found.program, args=found.flags, env={**found.environment} or None
+        )
+        yield made
+        made.close()
+
+
+@dataclass
+class Visit:
+    """A page with what went wrong on it."""
+
+    page: Page
+    product: Product
+    problems: list[str]
+
+    def go(self, path: str) -> None:
+        """Open a path of the product."""
+        self.page.goto(path if path.startswith("http") else self.product.url + path)
+
+    def check(self) -> None:
+        """Fail on a policy violation, a script error, a finding of axe-core or a page wider than the window."""
+        self.problems += self.page.evaluate("window.__violations || []")
+        assert self.problems == []
+        wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"{self.page.url} is {wide} px too wide"
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE())
+        found = self.page.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.map((v) => "
+            "v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 200) + ' ' + (n.any[0]?.message || '')).join(' | ')))"
+        )
+        assert found == [], f"{self.page.url}: {found}"
+
+    def sign_in(self, email: str) -> None:
+        """Make an account and set its password through the one-time link."""
+        self.go(self.product.create_user(email))
+        self.page.fill("input[name=password]", PASSWORD)
+        self.page.get_by_role("button").last.click()
+        self.page.wait_for_url(re.compile("/workflows"))
+
+
+@pytest.fixture
+def context(chromium: Chromium) -> Iterator[BrowserContext]:
+    """A browser without cookies."""
+    made = chromium.new_context(viewport=DESKTOP, reduced_motion="reduce")
+    made.add_init_script(NOTE_VIOLATIONS)
+    made.set_default_timeout(15_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visit(product: Product, context: BrowserContext) -> Iterator[Visit]:
+    """A page whose script errors and policy violations fail the test."""
+    page = context.new_page()
+    problems: list[str] = []
+
+    def note(message: Any) -> None:
+        if message.type == "error" and "status of 4" not in message.text:
+            problems.append(message.text)
+
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", note)
+    made = Visit(page, product, problems)
+    yield made
+    assert made.problems == []
