@@ -1,0 +1,127 @@
+"""The send form: what its fields start with, and from its fields to an order."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chalicelib import errors
+from chalicelib.accounts.models import User
+from chalicelib.delivery.order import Sendable, SendOrder, split_addresses
+from chalicelib.delivery.sources import SourceColumn, Sources, subject_by_names
+from chalicelib.web.request import Values
+from chalicelib.web.templates import zone
+
+#: What people call the column of addresses, in the order in which we believe it.
+ADDRESS_NAMES = ("email", "e-mail", "mail", "e_mail", "email address", "e-mail address")
+#: How a browser writes a datetime-local field (HTML Standard, "local date and time"); seconds are optional.
+LOCAL_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
+#: A learner is left out by name; more than this is a filter's work.
+MAX_LEFT_OUT = 1000
+LATER = "later"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendForm:
+    """The fields as they are shown: text as typed, so that a refused form keeps it."""
+
+    to_column_id: int | None = None
+    subject: str = ""
+    from_name: str = ""
+    reply_to: str = ""
+    cc: str = ""
+    bcc: str = ""
+    track_opens: bool = True
+    track_clicks: bool = False
+    skip_rows: tuple[int, ...] = ()
+    leave_out_bad: bool = False
+    leave_out_duplicates: bool = True
+    opens_column: str = ""
+    when: str = "now"
+    due_at: str = ""
+    token: str = ""
+
+    def order(self, time_zone: str) -> SendOrder:
+        """Return the order; `due_at` is read in the given zone.
+
+        Raises errors.Invalid when the column is not chosen, the time is none or too many learners are left out.
+        """
+        if self.to_column_id is None:
+            message = "Choose the column that holds the e-mail addresses."
+            raise errors.Invalid(message, {"to_column_id": message})
+        if len(self.skip_rows) > MAX_LEFT_OUT:
+            message = f"At most {MAX_LEFT_OUT:,} learners can be left out by name; use the message's filter for more."
+            raise errors.Invalid(message, {"skip_rows": message})
+        return SendOrder(
+            to_column_id=self.to_column_id, subject=self.subject, from_name=self.from_name, reply_to=self.reply_to,
+            cc=split_addresses(self.cc), bcc=split_addresses(self.bcc), track_opens=self.track_opens,
+            track_clicks=self.track_clicks, skip_rows=self.skip_rows, leave_out_bad=self.leave_out_bad,
+            leave_out_duplicates=self.leave_out_duplicates, opens_column=self.opens_column if self.track_opens else "",
+            due_at=_moment(self.due_at, time_zone) if self.when == LATER else None, token=self.token,
+        )  # fmt: skip
+
+
+def from_values(values: Values) -> SendForm:
+    """Return the form as somebody sent it.
+
+    Raises errors.Invalid when a number is none.
+    """
+    return SendForm(
+        to_column_id=values.whole("to_column_id"), subject=values.get("subject"), from_name=values.get("from_name"),
+        reply_to=values.get("reply_to"), cc=values.get("cc"), bcc=values.get("bcc"),
+        track_opens=values.checked("track_opens"), track_clicks=values.checked("track_clicks"),
+        skip_rows=tuple(dict.fromkeys(values.wholes("skip_rows"))), leave_out_bad=values.checked("leave_out_bad"),
+        leave_out_duplicates=values.checked("leave_out_duplicates"), opens_column=values.get("opens_column"),
+        when=LATER if values.get("when") == LATER else "now", due_at=values.get("due_at"),
+        token=values.get("token")[:64],
+    )  # fmt: skip
+
+
+def first(user: User, action: Sendable, found: Sources) -> SendForm:
+    """Return the form a page starts with: the choices of the last time, or good guesses."""
+    form = SendForm(
+        to_column_id=guessed_column(found.columns.values()), from_name=user.name, reply_to=user.email,
+        token=secrets.token_urlsafe(18),
+    )  # fmt: skip
+    last = action.send_defaults
+    if not last:
+        return form
+    known: dict[str, Any] = {name: last[name] for name in last if name in _KEPT}
+    if last.get("to_column_id") in found.columns:
+        known["to_column_id"] = last["to_column_id"]
+    if known.get("opens_column") not in {"", "new", *(str(column_id) for column_id in found.columns)}:
+        known.pop("opens_column", None)
+    return replace(
+        form, subject=subject_by_names(found, last.get("subject", "")), cc=", ".join(last.get("cc", [])),
+        bcc=", ".join(last.get("bcc", [])), **known,
+    )  # fmt: skip
+
+
+#: Choices that are taken over as they were stored; the others need a look first.
+_KEPT = {"from_name", "reply_to", "track_opens", "track_clicks", "opens_column", "leave_out_duplicates"}
+
+
+def guessed_column(columns: Any) -> int | None:
+    """Return the column that is named like one of addresses, in any letter case."""
+    texts: list[SourceColumn] = [column for column in columns if column.type == "text"]
+    for name in ADDRESS_NAMES:
+        for column in texts:
+            if column.name.strip().lower() == name:
+                return column.id
+    return next((column.id for column in texts if "mail" in column.name.lower()), None)
+
+
+def _moment(text: str, time_zone: str) -> datetime:
+    here: ZoneInfo = zone(time_zone)
+    for pattern in LOCAL_FORMATS:
+        try:
+            local = datetime.strptime(text, pattern).replace(tzinfo=here)
+        except ValueError:
+            continue
+        # A time that the change to summer time leaves out comes back from UTC as another one.
+        return local.astimezone(UTC)
+    message = "Choose the day and the time."
+    raise errors.Invalid(message, {"due_at": message})

@@ -1,0 +1,84 @@
+"""What an instructor asks for on the send page: the order that becomes a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+#: The longest subject, in characters of its text (not of a rendered one).
+MAX_SUBJECT_LENGTH = 1024
+#: SES takes 50 recipients a mail (Service quotas, "Recipients per message"); one of them is the learner.
+MAX_COPIES = 49
+#: RFC 5321 §4.5.3.1: octets of the whole path and of the part before the @.
+MAX_ADDRESS_LENGTH, MAX_LOCAL_LENGTH = 254, 64
+
+#: What a browser's e-mail field takes (HTML Standard, "valid e-mail address"), with a dot in the domain: RFC 5322's
+#: comments and quoted parts never occur in class lists, and SES refuses them. Good for PostgreSQL and Python alike.
+ADDRESS_PATTERN = (
+    r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+)
+_address = re.compile(ADDRESS_PATTERN)
+
+
+class Sendable(Protocol):
+    """What delivery needs to know of an action: the message with its text by ids."""
+
+    id: int
+    workflow_id: int
+    name: str
+    text: str
+    filter: dict[str, Any] | None
+    send_defaults: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendOrder:
+    """A filled-in send form. `subject` has names, as people see it; `due_at` is None for "now".
+
+    `leave_out_bad` is the instructor's word that learners with a bad or empty address get nothing;
+    `leave_out_duplicates` sends once to an address that several rows share. `opens_column` is "" (count in the run
+    only), "new" or the id of a whole-number column. `token` names the form, so that sending it twice is one run.
+    """
+
+    to_column_id: int
+    subject: str = ""
+    from_name: str = ""
+    reply_to: str = ""
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    track_opens: bool = False
+    track_clicks: bool = False
+    skip_rows: tuple[int, ...] = ()
+    leave_out_bad: bool = False
+    leave_out_duplicates: bool = False
+    opens_column: str = ""
+    due_at: datetime | None = None
+    token: str = ""
+
+    @property
+    def cost(self) -> int:
+        """Recipients per message."""
+        return 1 + len(self.cc) + len(self.bcc)
+
+
+def split_addresses(text: str) -> tuple[str, ...]:
+    """Return the addresses in `text`, which blanks, commas or semicolons separate; each once."""
+    return tuple(dict.fromkeys(filter(None, re.split(r"[\s,;]+", text))))
+
+
+def is_address(text: str) -> bool:
+    """Tell whether mail can be sent to `text`."""
+    return (
+        len(text) <= MAX_ADDRESS_LENGTH
+        and len(text.partition("@")[0]) <= MAX_LOCAL_LENGTH
+        and _address.match(text) is not None
+    )
+
+
+def bad_addresses(addresses: Iterable[str]) -> list[str]:
+    """Return those that are no addresses."""
+    return [address for address in addresses if not is_address(address)]

@@ -1,0 +1,88 @@
+"""Planning: from a confirmed run to one message row per learner, in one INSERT … SELECT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from chalicelib import clock
+from chalicelib.audit import service as audit
+from chalicelib.delivery import sources, wakeups
+from chalicelib.delivery.audience import Audience, rows
+from chalicelib.delivery.models import HELD, PAUSED, QUEUED, RANKS, RUNNING, SCHEDULED, SKIPPED, Message, Run
+
+#: Planning a million rows takes a minute; a page's time-out would be too short.
+TIMEOUT_SECONDS = 600
+
+
+def tally(session: Session, audience: Audience) -> dict[str, int]:
+    """Return how many rows of the filter get a mail (key "") and how many do not, by reason."""
+    found = rows(audience)
+    counted = session.execute(sa.select(found.c.reason, sa.func.count()).group_by(found.c.reason))
+    return {row[0]: row[1] for row in counted}
+
+
+def plan(session: Session, run_id: int) -> int | None:
+    """Write the run's messages, held; return how many will be sent.
+
+    None when the run was undone, or is planned already: doing it twice makes nothing twice.
+    """
+    run = session.scalar(sa.select(Run).where(Run.id == run_id).with_for_update())
+    if run is None or run.state not in {HELD, SCHEDULED} or run.planned_at is not None:
+        return None
+    found = sources.read(session, run.workflow_id, run.action_id)
+    session.execute(_insert(run, rows(audience_of(run, found))))
+    waiting = sa.select(sa.func.count()).where(Message.run_id == run.id, Message.state == HELD)
+    run.planned = session.scalar(waiting) or 0
+    run.planned_at, run.state = clock.now(), HELD
+    wait = (run.release_at - clock.now()).total_seconds() if run.release_at else 0
+    wakeups.wake(session, run.lane, max(0.0, wait))
+    return run.planned
+
+
+def audience_of(run: Run, found: sources.Sources) -> Audience:
+    """Return who the run is for, with the formulas it was confirmed with and today's columns."""
+    return Audience(
+        workflow_id=run.workflow_id, to_column_id=run.to_column_id, types=found.types, filter=run.filter,
+        conditions=run.conditions, values=sorted(int(name[1:]) for name in run.value_types), skip_rows=run.skip_rows,
+        leave_out_duplicates=run.leave_out_duplicates,
+    )  # fmt: skip
+
+
+def _insert(run: Run, found: sa.Subquery) -> Any:
+    sends = found.c.reason == ""
+    return sa.insert(Message).from_select(
+        ["run_id", "lane", "row_id", "recipient", "values", "flags", "state", "rank", "reason", "cost", "ended_at"],
+        sa.select(
+            sa.literal(run.id, sa.BigInteger), sa.literal(run.lane), found.c.row_id, found.c.address,
+            found.c["values"], found.c.flags,
+            sa.case((sends, HELD), else_=SKIPPED),
+            sa.case((sends, RANKS[HELD]), else_=RANKS[SKIPPED]),
+            found.c.reason, sa.literal(run.cost, sa.BigInteger),
+            sa.case((sends, sa.null()), else_=sa.literal(clock.now(), sa.DateTime(timezone=True))),
+        ).order_by(found.c.row_id),
+        include_defaults=False,
+    )  # fmt: skip
+
+
+def release(session: Session, lane: str, closed_reason: str = "") -> int:
+    """Start the lane's planned runs whose undo window is over; return how many. A closed lane pauses them."""
+    now = clock.now()
+    over = (Run.state == HELD) & (Run.release_at <= now) & Run.planned_at.is_not(None)
+    runs = session.scalars(sa.select(Run).where(Run.lane == lane, over).with_for_update(skip_locked=True)).all()
+    for run in runs:
+        session.execute(
+            sa.update(Message)
+            .where(Message.lane == lane, Message.run_id == run.id, Message.state == HELD)
+            .values(state=QUEUED, rank=RANKS[QUEUED]),
+            execution_options={"synchronize_session": False},
+        )
+        run.state, run.started_at = (PAUSED if closed_reason else RUNNING), now
+        run.paused_by, run.pause_reason = ("lane" if closed_reason else ""), closed_reason
+        audit.record(
+            session, "run_started", workflow_id=run.workflow_id, user_id=run.user_id, action_id=run.action_id,
+            run_id=run.id, count=run.planned,
+        )  # fmt: skip
+    return len(runs)

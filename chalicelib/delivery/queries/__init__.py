@@ -1,0 +1,26 @@
+"""Reads for the send page and the run page."""
+
+from chalicelib.delivery.queries.receipt import LeftOut, Receipt, Sample, closed_reason, defaults, receipt
+from chalicelib.delivery.queries.runs import (
+    MessagePage,
+    Point,
+    RunCard,
+    Totals,
+    mail_events,
+    message,
+    messages,
+    rendered,
+    run,
+    runs,
+    seconds_left,
+    suppressed,
+    timeline,
+    totals,
+    unfinished_runs,
+)
+
+__all__ = [
+    "LeftOut", "MessagePage", "Point", "Receipt", "RunCard", "Sample", "Totals", "closed_reason", "defaults",
+    "mail_events", "message", "messages", "receipt", "rendered", "run", "runs", "seconds_left", "suppressed",
+    "timeline", "totals", "unfinished_runs",
+]  # fmt: skip

@@ -1,0 +1,146 @@
+"""What a send order comes to, before it is confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.delivery import plan, sources, throttle
+from chalicelib.delivery.audience import Audience, rows
+from chalicelib.delivery.models import MAIL, Lane
+from chalicelib.delivery.order import Sendable, SendOrder
+from chalicelib.delivery.render import Renderer
+from chalicelib.workflows.models import Workflow
+
+#: Learners left out are listed up to this number; the counts are of all.
+MAX_LISTED = 500
+SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A learner who would get no mail; `label` is the key, `value` what stands in the e-mail column."""
+
+    row_id: int
+    label: str
+    reason: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A real mail as it would leave."""
+
+    row_id: int
+    recipient: str
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a send order comes to. `cost` counts copies too; `quota_left` is None where there is no quota."""
+
+    total: int
+    recipients: int
+    cost: int
+    counts: dict[str, int]
+    left_out: list[LeftOut]
+    seconds: float
+    quota_left: int | None
+    samples: list[Sample]
+    lane_closed_reason: str
+
+
+def receipt(session: Session, workflow: Workflow, action: Sendable, order: SendOrder) -> Receipt:
+    """Return who would get the mail, who not and why, how long it takes, and three real mails.
+
+    A subject with a mistake leaves the samples' subjects empty. Raises errors.Invalid for an unknown e-mail column
+    and for a text that can't be used.
+    """
+    found = sources.read(session, workflow.id, action.id)
+    if order.to_column_id not in found.columns:
+        raise errors.Invalid("Choose the e-mail column.", {"to_column_id": "Choose the column with the addresses."})
+    draft = _Draft(found, workflow, action, order)
+    audience = draft.audience()
+    counts = plan.tally(session, audience)
+    recipients = counts.get("", 0)
+    lane = throttle.look(session, MAIL)
+    return Receipt(
+        total=sum(counts.values()),
+        recipients=recipients,
+        cost=recipients * order.cost,
+        counts={reason: count for reason, count in counts.items() if reason},
+        left_out=_left_out(session, audience) if sum(counts.values()) > recipients else [],
+        seconds=throttle.seconds_for(lane, clock.now(), recipients * order.cost, throttle.limits()),
+        quota_left=lane.quota_left(),
+        samples=draft.samples(session) if recipients else [],
+        lane_closed_reason=closed_reason(session, MAIL),
+    )
+
+
+class _Draft:
+    """A run that is not confirmed yet: enough of it to render."""
+
+    def __init__(self, found: sources.Sources, workflow: Workflow, action: Sendable, order: SendOrder) -> None:
+        try:
+            self.subject = sources.subject_by_ids(found, order.subject)
+        except errors.Invalid:
+            self.subject = ""
+        self.text = action.text
+        self.time_zone = workflow.time_zone
+        self._found, self._action, self._order = found, action, order
+        self._used = sources.used(found, self.text, "html") | sources.used(found, self.subject, "text")
+        self.value_types: dict[str, Any] = {
+            f"c{column.id}": column.type for column in found.columns.values() if f"c{column.id}" in self._used
+        }
+
+    def audience(self, *, full: bool = False) -> Audience:
+        """Return whom it is for; `full` with the values and flags that the text needs."""
+        conditions = [item for item in self._found.conditions if f"k{item['id']}" in self._used] if full else []
+        return Audience(
+            workflow_id=self._action.workflow_id, to_column_id=self._order.to_column_id, types=self._found.types,
+            filter=self._action.filter, conditions=conditions, skip_rows=self._order.skip_rows,
+            values=sorted(int(name[1:]) for name in self.value_types) if full else (),
+            leave_out_duplicates=self._order.leave_out_duplicates, label_column_id=self._found.label_column_id,
+        )  # fmt: skip
+
+    def samples(self, session: Session) -> list[Sample]:
+        """Return the first mails."""
+        found = rows(self.audience(full=True))
+        columns = (found.c.row_id, found.c.address, found.c["values"], found.c.flags)
+        first = select(*columns).where(found.c.reason == "").order_by(found.c.row_id).limit(SAMPLES)
+        renderer = Renderer(self)
+        samples = []
+        for row_id, address, values, flags in session.execute(first):
+            mail = renderer.render(values, flags)
+            samples.append(Sample(row_id, address, mail.subject, mail.html, mail.text))
+        return samples
+
+
+def _left_out(session: Session, audience: Audience) -> list[LeftOut]:
+    found = rows(audience)
+    columns = (found.c.row_id, found.c.label, found.c.reason, found.c.address)
+    chosen = select(*columns).where(found.c.reason != "").order_by(found.c.row_id).limit(MAX_LISTED)
+    return [LeftOut(*row) for row in session.execute(chosen)]
+
+
+def closed_reason(session: Session, lane: str) -> str:
+    """Return why the mail service refuses everything just now; "" when it does not."""
+    return session.scalar(select(Lane.closed_reason).where(Lane.name == lane, Lane.is_closed)) or ""
+
+
+def defaults(session: Session, action: Sendable, workflow_id: int) -> dict[str, Any]:
+    """Return what the action's last send form held (keys as in SendOrder, subject with names); empty at first."""
+    if not action.send_defaults:
+        return {}
+    found = sources.read(session, workflow_id, action.id)
+    return {
+        **action.send_defaults,
+        "subject": sources.subject_by_names(found, action.send_defaults.get("subject", "")),
+    }

@@ -1,0 +1,58 @@
+"""From a run's text and one message's values to subject, HTML and plain text. Compiled once per run and batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from chalicelib.actions.language.compile import compile_template
+from chalicelib.delivery.plain import plain_source, tidy
+
+#: RFC 5322 §2.1.1 folds long lines, but no mail program shows more of a subject than this.
+MAX_SUBJECT_CHARACTERS = 998
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One learner's mail, without the traces of tracking."""
+
+    subject: str
+    html: str
+    text: str
+
+
+class Written(Protocol):
+    """What is needed of a run to render its messages."""
+
+    subject: str
+    text: str
+    value_types: dict[str, Any]
+    time_zone: str
+
+
+class Renderer:
+    """Renders the messages of one run."""
+
+    def __init__(self, run: Written) -> None:
+        self._subject = compile_template(run.subject, "text", time_zone=run.time_zone)
+        self._html = compile_template(run.text, "html", time_zone=run.time_zone)
+        self._text = compile_template(plain_source(run.text), "text", time_zone=run.time_zone)
+        self._convert = {name: convert for name, kind in run.value_types.items() if (convert := _CONVERTERS.get(kind))}
+
+    def render(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> Rendered:
+        """Return the mail made of a message's frozen values and flags.
+
+        Raises errors.Invalid when it gets too long.
+        """
+        context = {**values, **flags}
+        for name, convert in self._convert.items():
+            if context.get(name) is not None:
+                context[name] = convert(context[name])
+        subject = " ".join(self._subject.render(context).split())[:MAX_SUBJECT_CHARACTERS]
+        return Rendered(subject, self._html.render(context), tidy(self._text.render(context)))
+
+
+# JSON has one kind of number and no times; texts are shown by the column's type.
+_CONVERTERS: dict[str, Any] = {"double": float, "datetime": datetime.fromisoformat}

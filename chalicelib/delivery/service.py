@@ -1,0 +1,283 @@
+"""Runs: confirm, undo, pause, resume, cancel, send again. Rows only; the senders look at them when they are woken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.accounts.models import User
+from chalicelib.audit import service as audit
+from chalicelib.delivery import plan, sources, throttle, wakeups
+from chalicelib.delivery.audience import Audience
+from chalicelib.delivery.models import (
+    BAD,
+    BY_USER,
+    CANCELLED,
+    DONE,
+    EMPTY,
+    FAILED,
+    HELD,
+    MAIL,
+    PAUSED,
+    QUEUED,
+    RANKS,
+    RUNNING,
+    SCHEDULED,
+    UNKNOWN,
+    Lane,
+    Message,
+    Run,
+    Suppression,
+)  # fmt: skip
+from chalicelib.delivery.order import MAX_COPIES, Sendable, SendOrder, bad_addresses, is_address
+from chalicelib.schedules import service as schedules
+from chalicelib.settings import settings
+from chalicelib.workflows.models import Workflow
+
+PLAN, TEST = "delivery.plan", "delivery.test"
+MAX_NAME_LENGTH = 200
+
+
+def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable, order: SendOrder) -> Run:
+    """Start a run: planned at once and held for the undo window, or scheduled for `order.due_at`.
+
+    The form's token makes it safe to confirm twice. Raises errors.Invalid (fields named as in SendOrder).
+    """
+    if known := _confirmed(session, workflow.id, order.token):
+        return known
+    found = sources.read(session, workflow.id, action.id)
+    check(found, order)
+    subject = sources.subject_by_ids(found, order.subject)
+    if not action.text.strip():
+        raise errors.Invalid("The message is empty. Write it first.")
+    used = sources.used(found, action.text, "html") | sources.used(found, subject, "text")
+    _check_audience(session, workflow.id, found, action, order)
+    now = clock.now()
+    run = Run(
+        workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None,
+        state=SCHEDULED if order.due_at else HELD, lane=MAIL, subject=subject, text=action.text,
+        conditions=[item for item in found.conditions if f"k{item['id']}" in used], filter=action.filter,
+        value_types={f"c{column.id}": column.type for column in found.columns.values() if f"c{column.id}" in used},
+        time_zone=workflow.time_zone, to_column_id=order.to_column_id, from_name=" ".join(order.from_name.split()),
+        reply_to=order.reply_to.strip(), cc=list(order.cc), bcc=list(order.bcc), cost=order.cost,
+        track_opens=order.track_opens, track_clicks=order.track_clicks, skip_rows=list(order.skip_rows),
+        leave_out_duplicates=order.leave_out_duplicates, opens_column_id=None, due_at=order.due_at,
+        release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
+    )  # fmt: skip
+    session.add(run)
+    session.flush()
+    throttle.ensure(session, MAIL)
+    schedules.enqueue(
+        session, PLAN, {"run": run.id}, workflow_id=workflow.id, user_id=user_id, due_at=order.due_at
+    )  # fmt: skip
+    action.send_defaults = defaults_of(run, order)
+    audit.record(
+        session, "run_confirmed", workflow_id=workflow.id, user_id=user_id, action_id=action.id, run_id=run.id,
+        name=action.name, due_at=order.due_at.isoformat() if order.due_at else None,
+    )  # fmt: skip
+    return run
+
+
+def defaults_of(run: Run, order: SendOrder) -> dict[str, Any]:
+    """Return what the next send form of this action starts with; the subject by ids."""
+    return {
+        "to_column_id": run.to_column_id, "subject": run.subject, "from_name": run.from_name,
+        "reply_to": run.reply_to, "cc": run.cc, "bcc": run.bcc, "track_opens": run.track_opens,
+        "track_clicks": run.track_clicks, "opens_column": order.opens_column,
+        "leave_out_duplicates": order.leave_out_duplicates,
+    }  # fmt: skip
+
+
+def check(found: sources.Sources, order: SendOrder) -> None:
+    """Check a form against the workflow.
+
+    Raises errors.Invalid with every field that is wrong.
+    """
+    problems: dict[str, str] = {}
+    if order.to_column_id not in found.columns:
+        problems["to_column_id"] = "Choose the column that holds the e-mail addresses."
+    if len(order.from_name) > MAX_NAME_LENGTH:
+        problems["from_name"] = f"Use at most {MAX_NAME_LENGTH} characters."
+    if order.reply_to.strip() and not is_address(order.reply_to.strip()):
+        problems["reply_to"] = "This is not an e-mail address."
+    for name, addresses in (("cc", order.cc), ("bcc", order.bcc)):
+        if bad := bad_addresses(addresses):
+            problems[name] = "Not an e-mail address: " + ", ".join(bad)
+    if order.cost - 1 > MAX_COPIES:
+        problems["cc"] = f"A mail can have at most {MAX_COPIES} copies."
+    if order.due_at and order.due_at <= clock.now():
+        problems["due_at"] = "Choose a time that is still to come."
+    try:
+        sources.subject_by_ids(found, order.subject)
+    except errors.Invalid as error:
+        problems |= error.fields
+    if problems:
+        raise errors.Invalid("Some fields need another look.", problems)
+
+
+def _check_audience(
+    session: Session, workflow_id: int, found: sources.Sources, action: Sendable, order: SendOrder
+) -> None:
+    counts = plan.tally(
+        session,
+        Audience(
+            workflow_id=workflow_id, to_column_id=order.to_column_id, types=found.types, filter=action.filter,
+            skip_rows=order.skip_rows, leave_out_duplicates=order.leave_out_duplicates,
+        ),
+    )  # fmt: skip
+    bad = counts.get(BAD, 0) + counts.get(EMPTY, 0)
+    if bad and not order.leave_out_bad:
+        what = f"{bad} learners have no usable address." if bad > 1 else "One learner has no usable address."
+        raise errors.Invalid(what, {"leave_out_bad": f"{what} Tick this to leave them out, or repair the table."})
+    if not counts.get("", 0) and not order.due_at:
+        raise errors.Invalid("Nobody would get this message. Look at the filter and at who is left out.")
+
+
+def _confirmed(session: Session, workflow_id: int, token: str) -> Run | None:
+    if not token:
+        return None
+    return session.scalar(select(Run).where(Run.workflow_id == workflow_id, Run.token == token))
+
+
+def undo(session: Session, user_id: int, run: Run) -> None:
+    """Take a run back before anything is sent.
+
+    Raises errors.Conflict when the undo window is over.
+    """
+    _lock(session, run)
+    if run.state not in {HELD, SCHEDULED}:
+        raise errors.Conflict("This run has started; undo is no longer possible. You can still cancel the rest.")
+    _cancel(session, run)
+    _record(session, "run_undone", user_id, run)
+
+
+def pause(session: Session, user_id: int, run: Run) -> None:
+    """Stop sending until `resume`; mails already handed over stay sent.
+
+    Raises errors.Conflict when the run is not under way.
+    """
+    _lock(session, run)
+    if run.state != RUNNING:
+        raise errors.Conflict(f"Only a run that is under way can be paused; this one is {run.state}.")
+    run.state, run.paused_by, run.pause_reason = PAUSED, BY_USER, ""
+    _record(session, "run_paused", user_id, run)
+
+
+def resume(session: Session, user_id: int, run: Run) -> None:
+    """Go on after a pause. When the mail service had refused everything, this tries it again.
+
+    Raises errors.Conflict when the run is not paused.
+    """
+    _lock(session, run)
+    if run.state != PAUSED:
+        raise errors.Conflict(f"Only a paused run can be resumed; this one is {run.state}.")
+    run.state, run.paused_by, run.pause_reason = RUNNING, "", ""
+    open_lane(session, run.lane)
+    wakeups.wake(session, run.lane)
+    _record(session, "run_resumed", user_id, run)
+
+
+def cancel(session: Session, user_id: int, run: Run) -> None:
+    """Send none of the messages that are still waiting.
+
+    Raises errors.Conflict when the run has ended.
+    """
+    _lock(session, run)
+    if run.state not in {SCHEDULED, HELD, RUNNING, PAUSED}:
+        raise errors.Conflict("This run has ended; there is nothing left to cancel.")
+    _cancel(session, run)
+    _record(session, "run_cancelled", user_id, run)
+
+
+def _cancel(session: Session, run: Run) -> None:
+    now = clock.now()
+    waiting = (Message.run_id == run.id) & Message.state.in_([HELD, QUEUED])
+    session.execute(
+        update(Message).where(waiting).values(state=CANCELLED, rank=RANKS[CANCELLED], ended_at=now),
+        execution_options={"synchronize_session": False},
+    )
+    run.state, run.ended_at, run.paused_by, run.pause_reason = CANCELLED, now, "", ""
+
+
+def retry_failed(session: Session, user_id: int, run: Run) -> int:
+    """Queue the messages that SES refused once more; return how many.
+
+    Raises errors.Conflict when the run was cancelled or none failed.
+    """
+    count = _again(session, run, Message.state == FAILED)
+    if not count:
+        raise errors.Conflict("No message of this run failed.")
+    _record(session, "run_retried", user_id, run, count=count)
+    return count
+
+
+def send_again(session: Session, user_id: int, message: Message) -> None:
+    """Send a message once more of which nobody knows whether it arrived.
+
+    Raises errors.Conflict when that is known, or the run was cancelled.
+    """
+    run = session.get_one(Run, message.run_id)
+    if not _again(session, run, (Message.id == message.id) & (Message.state == UNKNOWN)):
+        raise errors.Conflict("Meanwhile it is known what became of this mail.")
+    _record(session, "message_sent_again", user_id, run, message_id=message.id)
+
+
+def _again(session: Session, run: Run, which: ColumnElement[bool]) -> int:
+    _lock(session, run)
+    if run.state == CANCELLED:
+        raise errors.Conflict("This run was cancelled. Start a new one.")
+    changed = session.execute(
+        update(Message)
+        .where(Message.run_id == run.id, which)
+        .values(
+            state=QUEUED, rank=RANKS[QUEUED], attempts=0, reason="", ended_at=None, in_doubt_at=None,
+            lease_until=None,
+        ),
+        execution_options={"synchronize_session": False},
+    )  # fmt: skip
+    count = int(changed.rowcount)  # type: ignore[attr-defined]
+    if count and run.state in {DONE, FAILED}:
+        run.state, run.ended_at = RUNNING, None
+    if count:
+        wakeups.wake(session, run.lane)
+    return count
+
+
+def send_test(session: Session, user: User, workflow: Workflow, action: Sendable, row_id: int, subject: str) -> int:
+    """Send one learner's version to the user's own address; return the id of the job that does it.
+
+    Raises errors.Invalid when the text or the subject can't be used.
+    """
+    found = sources.read(session, workflow.id, action.id)
+    stored = sources.subject_by_ids(found, subject or action.name)
+    sources.used(found, action.text, "html")
+    payload = {"action": action.id, "row": row_id, "subject": stored, "text": action.text, "to": user.email}
+    return schedules.enqueue(session, TEST, payload, workflow_id=workflow.id, user_id=user.id).id
+
+
+def open_lane(session: Session, lane: str) -> None:
+    """Let a closed lane try again; runs it had paused stay paused until each is resumed."""
+    values = {"is_closed": False, "closed_until": None, "closed_reason": ""}
+    session.execute(update(Lane).where(Lane.name == lane, Lane.is_closed).values(values))
+
+
+def remove_suppression(session: Session, address: str) -> None:
+    """Let an address get mail again."""
+    row = session.get(Suppression, address.lower())
+    if row is not None:
+        session.delete(row)
+
+
+def _lock(session: Session, run: Run) -> None:
+    session.refresh(run, with_for_update=True)
+
+
+def _record(session: Session, event_type: str, user_id: int, run: Run, **detail: object) -> None:
+    audit.record(
+        session, event_type, workflow_id=run.workflow_id, user_id=user_id, action_id=run.action_id, run_id=run.id,
+        **detail,
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""What a run takes from its workflow and action: columns, conditions and the names in a subject.
+
+Plain SQL, because the tables belong to other domains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from chalicelib import errors
+from chalicelib.actions.language.names import Names
+from chalicelib.actions.language.syntax import Output, TemplateError
+from chalicelib.actions.language.translate import ids_to_names, names_to_ids, references
+from chalicelib.delivery.order import MAX_SUBJECT_LENGTH
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column as far as sending is concerned."""
+
+    id: int
+    name: str
+    type: str
+    is_key: bool
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The columns and conditions a message can refer to."""
+
+    columns: dict[int, SourceColumn]
+    conditions: list[dict[str, Any]]
+
+    @property
+    def names(self) -> Names:
+        """Their names, for translating what people write."""
+        columns = {column.name: f"c{column.id}" for column in self.columns.values()}
+        conditions = {condition["name"]: f"k{condition['id']}" for condition in self.conditions}
+        yes_no = [f"c{column.id}" for column in self.columns.values() if column.type == "boolean"]
+        return Names({**columns, **conditions}, yes_no)
+
+    @property
+    def types(self) -> dict[int, str]:
+        """The type of each column by id."""
+        return {column.id: column.type for column in self.columns.values()}
+
+    @property
+    def label_column_id(self) -> int | None:
+        """The column by which a learner is called in lists: the first key."""
+        return next((column.id for column in self.columns.values() if column.is_key), None)
+
+
+_COLUMNS = text("""
+    SELECT id, name, type, is_key FROM ontask.column
+    WHERE workflow_id = :workflow_id AND deleted_at IS NULL ORDER BY position, id
+""")
+
+_CONDITIONS = text("""
+    SELECT id, name, formula FROM ontask.condition
+    WHERE action_id = :action_id AND deleted_at IS NULL ORDER BY position, id
+""")
+
+
+def read(session: Session, workflow_id: int, action_id: int) -> Sources:
+    """Return what the action's text may refer to."""
+    columns = {row.id: SourceColumn(*row) for row in session.execute(_COLUMNS, {"workflow_id": workflow_id})}
+    conditions = [dict(row._mapping) for row in session.execute(_CONDITIONS, {"action_id": action_id})]
+    return Sources(columns, conditions)
+
+
+def subject_by_ids(sources: Sources, subject: str) -> str:
+    """Return a subject as it is stored, from one that people wrote.
+
+    Raises errors.Invalid (field `subject`) when it is empty, too long or has a mistake.
+    """
+    subject = " ".join(subject.split())
+    if not subject:
+        raise errors.Invalid("The mail needs a subject.", {"subject": "Type a subject."})
+    if len(subject) > MAX_SUBJECT_LENGTH:
+        message = f"Use at most {MAX_SUBJECT_LENGTH} characters; this has {len(subject)}."
+        raise errors.Invalid("The subject is too long.", {"subject": message})
+    try:
+        return names_to_ids(subject, sources.names, "text")
+    except TemplateError as error:
+        raise errors.Invalid("The subject has a mistake.", {"subject": error.message}) from error
+
+
+def subject_by_names(sources: Sources, stored: str) -> str:
+    """Return a stored subject as people see it; one that can't be read becomes empty."""
+    try:
+        return ids_to_names(stored, sources.names, "text")
+    except TemplateError:
+        return ""
+
+
+def used(sources: Sources, stored: str, output: Output) -> set[str]:
+    """Return the references of a stored text.
+
+    Raises errors.Invalid when it is broken or refers to something that was deleted meanwhile.
+    """
+    known = {f"c{key}" for key in sources.columns} | {f"k{condition['id']}" for condition in sources.conditions}
+    try:
+        found = references(stored, output)
+    except TemplateError as error:
+        raise errors.Invalid(f"The message has a mistake: {error.message}") from error
+    if lost := found - known:
+        what = ", ".join(sorted(sources.names.name(reference) for reference in lost))
+        raise errors.Invalid(f"The message uses something that was deleted: {what}. Open the message and repair it.")
+    return found
