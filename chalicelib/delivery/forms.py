@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from chalicelib import errors
 from chalicelib.accounts.models import User
-from chalicelib.delivery.order import Sendable, SendOrder, split_addresses
-from chalicelib.delivery.sources import SourceColumn, Sources, subject_by_names
+from chalicelib.delivery.order import SendOrder, split_addresses
+from chalicelib.delivery.sources import SourceColumn, Sources
 from chalicelib.web.request import Values
 from chalicelib.web.templates import zone
 
@@ -80,33 +81,28 @@ def from_values(values: Values) -> SendForm:
     )  # fmt: skip
 
 
-def first(user: User, action: Sendable, found: Sources) -> SendForm:
-    """Return the form a page starts with: the choices of the last time, or good guesses."""
-    form = SendForm(
-        to_column_id=guessed_column(found.columns.values()), from_name=user.name, reply_to=user.email,
-        token=secrets.token_urlsafe(18),
-    )  # fmt: skip
-    last = action.send_defaults
-    if not last:
-        return form
-    known: dict[str, Any] = {name: last[name] for name in last if name in _KEPT}
-    if last.get("to_column_id") in found.columns:
-        known["to_column_id"] = last["to_column_id"]
-    if known.get("opens_column") not in {"", "new", *(str(column_id) for column_id in found.columns)}:
+def first(user: User, found: Sources, last: dict[str, Any]) -> SendForm:
+    """Return the form a page starts with: the choices of the last time (see queries.defaults), or good guesses."""
+    columns = found.columns
+    known = {name: value for name, value in last.items() if name in _KEPT}
+    if known.get("opens_column") not in {"", "new", *(str(column_id) for column_id in columns)}:
         known.pop("opens_column", None)
-    return replace(
-        form, subject=subject_by_names(found, last.get("subject", "")), cc=", ".join(last.get("cc", [])),
-        bcc=", ".join(last.get("bcc", [])), **known,
+    to_column_id = last.get("to_column_id")
+    form = SendForm(
+        to_column_id=to_column_id if to_column_id in columns else guessed_column(columns.values()),
+        from_name=user.name, reply_to=user.email, token=secrets.token_urlsafe(18),
+        cc=", ".join(last.get("cc", [])), bcc=", ".join(last.get("bcc", [])),
     )  # fmt: skip
+    return replace(form, **known)
 
 
 #: Choices that are taken over as they were stored; the others need a look first.
-_KEPT = {"from_name", "reply_to", "track_opens", "track_clicks", "opens_column", "leave_out_duplicates"}
+_KEPT = {"subject", "from_name", "reply_to", "track_opens", "track_clicks", "opens_column", "leave_out_duplicates"}
 
 
-def guessed_column(columns: Any) -> int | None:
+def guessed_column(columns: Iterable[SourceColumn]) -> int | None:
     """Return the column that is named like one of addresses, in any letter case."""
-    texts: list[SourceColumn] = [column for column in columns if column.type == "text"]
+    texts = [column for column in columns if column.type == "text"]
     for name in ADDRESS_NAMES:
         for column in texts:
             if column.name.strip().lower() == name:
@@ -119,9 +115,8 @@ def _moment(text: str, time_zone: str) -> datetime:
     for pattern in LOCAL_FORMATS:
         try:
             local = datetime.strptime(text, pattern).replace(tzinfo=here)
-        except ValueError:
+            return local.astimezone(UTC)
+        except (ValueError, OverflowError):
             continue
-        # A time that the change to summer time leaves out comes back from UTC as another one.
-        return local.astimezone(UTC)
     message = "Choose the day and the time."
     raise errors.Invalid(message, {"due_at": message})

@@ -1,0 +1,56 @@
+"""What states, reasons and durations are called on the pages."""
+
+from __future__ import annotations
+
+from chalicelib.delivery import models
+from chalicelib.web.templates import plural
+
+#: The state of a run: its name and the colour of its pill.
+RUN_STATES: dict[str, tuple[str, str]] = {
+    models.SCHEDULED: ("Scheduled", ""),
+    models.HELD: ("About to start", ""),
+    models.RUNNING: ("Sending", "good"),
+    models.PAUSED: ("Paused", "warn"),
+    models.DONE: ("Finished", "good"),
+    models.CANCELLED: ("Cancelled", "warn"),
+    models.FAILED: ("Failed", "bad"),
+}
+
+#: The state of one mail: its name, the colour of its pill, and what it means.
+MESSAGE_STATES: dict[str, tuple[str, str, str]] = {
+    models.HELD: ("Waiting", "", "The time to undo is not over."),
+    models.QUEUED: ("Queued", "", "Waits for its turn."),
+    models.SENDING: ("Sending", "", "Is being handed to the mail service."),
+    models.SENT: ("Sent", "", "The mail service has accepted it; the learner's mail box has not answered yet."),
+    models.DELIVERED: ("Delivered", "good", "The learner's mail box has accepted it."),
+    models.BOUNCED: ("Bounced", "bad", "The learner's mail box has refused it."),
+    models.COMPLAINED: ("Marked as spam", "bad", "The learner has marked it as unwanted; they get no more mail."),
+    models.FAILED: ("Failed", "bad", "The mail service has refused it."),
+    models.UNKNOWN: ("In doubt", "warn", "The connection broke while it was handed over. Nobody knows if it was sent."),
+    models.SKIPPED: ("Left out", "", "No mail was made for this learner."),
+    models.CANCELLED: ("Cancelled", "", "The run was stopped before its turn."),
+}
+
+#: Why a learner gets no mail.
+REASONS: dict[str, str] = {
+    models.EMPTY: "no address",
+    models.BAD: "the address cannot be right",
+    models.DUPLICATE: "same address as another learner",
+    models.SUPPRESSED: "gets no more mail: an earlier one bounced, was marked as spam, or they unsubscribed",
+    models.EXCLUDED: "left out by you",
+}
+
+
+def reason(text: str) -> str:
+    """Say why a mail was not made or did not arrive; what the mail service wrote stays as it is."""
+    return REASONS.get(text, text)
+
+
+def spoken(seconds: float) -> str:
+    """Say how long something takes: `less than a minute`, `about 3 hours`."""
+    if seconds < 50:
+        return "less than a minute"
+    for size, unit, limit in ((60, "minute", 5400), (3600, "hour", 36 * 3600)):
+        if seconds < limit:
+            return "about " + plural(round(seconds / size), unit)
+    return "about " + plural(round(seconds / 86400), "day")
