@@ -1,0 +1,25 @@
+"""`python -m bench [name …]`: all measurements, or those whose module is named."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from bench.harness import ENVIRONMENT, Result, report, say
+
+MODULES = ("cold_start", "uploads", "conditions", "planning", "rendering", "sending", "table", "pages")
+
+
+def main() -> int:
+    """Measure, print the table, write it; exit with 1 when an aim does not hold."""
+    os.environ.update(ENVIRONMENT)
+    results: list[Result] = []
+    for name in sys.argv[1:] or MODULES:
+        say(f"Measuring {name} …")
+        results += importlib.import_module(f"bench.{name}").measure()
+    return report(results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

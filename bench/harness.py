@@ -1,0 +1,100 @@
+"""What every measurement shares: a database of its own, paired timings, the table of results."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results.json"
+ENVIRONMENT = {
+    "ONTASK_STAGE": "test",
+    "SECRET_KEY": "a key for measurements, long enough for HMAC-SHA-256",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table: `figure` of ours against the yardstick's, and whether the aim holds."""
+
+    name: str
+    figure: float
+    unit: str
+    against: float
+    ratio: float
+    aim: str
+    holds: bool
+
+
+def at_most(name: str, ours: float, yardstick: float, limit: float, unit: str = "s") -> Result:
+    """Return a result whose aim is `ours ≤ limit × yardstick`."""
+    ratio = ours / yardstick
+    return Result(name, round(ours, 4), unit, round(yardstick, 4), round(ratio, 2), f"≤ {limit} ×", ratio <= limit)
+
+
+def paired(ours: Callable[[], Any], yardstick: Callable[[], Any], rounds: int = 5) -> tuple[float, float]:
+    """Time both in turns and return the medians in seconds, so that a slow moment hits both."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for work, taken in zip((ours, yardstick), times, strict=True):
+            taken.append(timed(work))
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Return the seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+@contextmanager
+def fresh_database() -> Iterator[str]:
+    """Give the product a database of its own with durable settings, as in `make run`; yield its address."""
+    from chalicelib import database
+    from chalicelib.database import migrate
+    from chalicelib.settings import settings
+    from local import postgres
+
+    server = postgres.start(ROOT / ".ontask" / "bench-postgres", durable=True)
+    postgres.create_database(server, "bench", replace=True)
+    os.environ["DATABASE_URL"] = f"{server}/bench"
+    settings.cache_clear()
+    try:
+        migrate.upgrade()
+        yield f"{server}/bench"
+    finally:
+        database.dispose()
+        postgres.drop_database(server, "bench")
+
+
+def report(results: list[Result]) -> int:
+    """Print the table, write it to `bench/results.json`, return the exit status."""
+    width = max(len(result.name) for result in results)
+    print(f"\n{'work':{width}}  {'ours':>12} {'yardstick':>12} {'ratio':>7}  aim")
+    for result in results:
+        mark = "holds" if result.holds else "FAILS"
+        print(
+            f"{result.name:{width}}  {result.figure:>9.4g} {result.unit:<2} {result.against:>9.4g} {result.unit:<2} "
+            f"{result.ratio:>7.2f}  {result.aim} {mark}"
+        )
+    RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False) + "\n")
+    print(f"\nWritten to {RESULTS.relative_to(ROOT)}")
+    return 0 if all(result.holds for result in results) else 1
+
+
+def say(text: str) -> None:
+    """Tell what is being measured."""
+    print(text, file=sys.stderr, flush=True)
