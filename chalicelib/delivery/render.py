@@ -26,10 +26,21 @@ class Rendered:
 class Written(Protocol):
     """What is needed of a run to render its messages."""
 
-    subject: str
-    text: str
-    value_types: dict[str, Any]
-    time_zone: str
+    @property
+    def subject(self) -> str:
+        """The subject by ids."""
+
+    @property
+    def text(self) -> str:
+        """The HTML by ids."""
+
+    @property
+    def value_types(self) -> Mapping[str, Any]:
+        """The type of each value, by "c12"."""
+
+    @property
+    def time_zone(self) -> str:
+        """The zone that times are shown in."""
 
 
 class Renderer:

@@ -1,0 +1,165 @@
+"""The statements of sending: which messages are next, taking them, and writing down what became of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from chalicelib import clock
+from chalicelib.audit import service as audit
+from chalicelib.delivery import throttle
+from chalicelib.delivery.models import RANKS
+
+#: How many runs of a lane take turns in one slice; with more, each slice draws its own by lot.
+MAX_RUNS = 10
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A message that this worker alone may hand over, until `lease_until`."""
+
+    id: int
+    run_id: int
+    recipient: str
+    values: dict[str, Any]
+    flags: dict[str, Any]
+    cost: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a message: "sent", "failed", "not_sent" (nobody has it: back to the queue) or "in_doubt"."""
+
+    id: int
+    kind: str
+    at: datetime
+    reason: str = ""
+    ses_id: str = ""
+
+
+# Runs that have something waiting take turns, so that a small run overtakes a large one. Each looks at the head of its
+# own part of the index, which makes the claim as quick with a million messages waiting as with ten.
+_HEADS = """
+    WITH runs AS MATERIALIZED (
+        SELECT r.id FROM ontask.run r
+        WHERE r.lane = :lane AND r.state = 'running' AND EXISTS (
+            SELECT 1 FROM ontask.message m WHERE m.lane = :lane AND m.state = 'queued' AND m.run_id = r.id)
+        ORDER BY random() LIMIT :runs
+    ), heads AS MATERIALIZED (
+        SELECT h.id, h.run_id, h.cost FROM runs, LATERAL (
+            SELECT m.id, m.run_id, m.cost FROM ontask.message m
+            WHERE m.lane = :lane AND m.state = 'queued' AND m.run_id = runs.id
+            ORDER BY m.id LIMIT :most /* lock */) h
+    ), fair AS (
+        SELECT id, cost, row_number() OVER (PARTITION BY run_id ORDER BY id) AS turn FROM heads
+    )
+"""
+
+_COSTS = "SELECT cost FROM fair ORDER BY turn, id LIMIT :most"
+
+_TAKE = """
+    , chosen AS (
+        SELECT id, row_number() OVER w AS number, sum(cost) OVER w AS total FROM fair
+        WINDOW w AS (ORDER BY turn, id ROWS UNBOUNDED PRECEDING)
+    )
+    UPDATE ontask.message m
+    SET state = 'sending', rank = :sending, attempts = m.attempts + 1, claimed_at = :now, lease_until = :lease_until,
+        in_doubt_at = NULL, configuration_set = :configuration_set
+    FROM chosen c WHERE m.id = c.id AND c.number <= :messages AND c.total <= :cost
+    RETURNING m.id, m.run_id, m.recipient, m.values, m.flags, m.cost
+"""
+
+_SIZES = {"runs": MAX_RUNS, "most": throttle.MAX_MESSAGES}
+_NEXT_COSTS = text("\n".join((_HEADS, _COSTS))).bindparams(**_SIZES)
+_LOCKED_HEADS = _HEADS.replace("/* lock */", "FOR UPDATE SKIP LOCKED")
+_CLAIM = text("\n".join((_LOCKED_HEADS, _TAKE))).bindparams(**_SIZES, sending=RANKS["sending"])
+
+
+def next_costs(session: Session, lane: str) -> list[int]:
+    """Return the recipients of each of the next messages, in fair order over the runs; nothing is taken yet."""
+    return list(session.scalars(_NEXT_COSTS, {"lane": lane}))
+
+
+def claim(
+    session: Session, lane: str, grant: throttle.Grant, lease_until: datetime, configuration_set: str
+) -> list[Claimed]:
+    """Take the next messages for which slots are reserved. Commit before handing any of them over."""
+    found = session.execute(
+        _CLAIM,
+        {
+            "lane": lane, "now": clock.now(), "lease_until": lease_until, "configuration_set": configuration_set,
+            "messages": grant.messages, "cost": grant.cost,
+        },
+    )  # fmt: skip
+    taken = sorted((Claimed(*row) for row in found), key=lambda message: message.id)
+    unused = grant.cost - sum(message.cost for message in taken)
+    if unused:
+        throttle.give_back(session, lane, unused)
+    return taken
+
+
+# News may have come before this: a message only moves up, but for one that was not sent and is still this claim's.
+_SETTLE = text("""
+    WITH outcome AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb))
+            AS o (id bigint, kind text, at timestamptz, reason text, ses_id text)
+    ), locked AS MATERIALIZED (
+        SELECT m.id, r.state AS run_state FROM ontask.message m JOIN ontask.run r ON r.id = m.run_id
+        WHERE m.id IN (SELECT id FROM outcome) ORDER BY m.id FOR NO KEY UPDATE OF m
+    )
+    UPDATE ontask.message m SET
+        state = CASE
+            WHEN o.kind = 'sent' AND m.rank < :sent THEN 'sent'
+            WHEN o.kind = 'failed' AND m.rank < :failed THEN 'failed'
+            WHEN o.kind = 'not_sent' AND m.state = 'sending' AND l.run_state IN ('cancelled', 'failed') THEN 'cancelled'
+            WHEN o.kind = 'not_sent' AND m.state = 'sending' THEN 'queued'
+            ELSE m.state END,
+        rank = CASE
+            WHEN o.kind = 'sent' THEN greatest(m.rank, :sent)
+            WHEN o.kind = 'failed' THEN greatest(m.rank, :failed)
+            WHEN o.kind = 'not_sent' AND m.state = 'sending' AND l.run_state IN ('cancelled', 'failed')
+                THEN :cancelled
+            WHEN o.kind = 'not_sent' AND m.state = 'sending' THEN :queued
+            ELSE m.rank END,
+        attempts = m.attempts - CASE WHEN o.kind = 'not_sent' AND m.state = 'sending' THEN 1 ELSE 0 END,
+        reason = CASE WHEN o.kind = 'failed' AND m.rank < :failed THEN o.reason ELSE m.reason END,
+        ses_id = CASE WHEN o.ses_id <> '' THEN o.ses_id ELSE m.ses_id END,
+        sent_at = CASE WHEN o.kind = 'sent' THEN o.at ELSE m.sent_at END,
+        ended_at = CASE WHEN o.kind = 'failed' AND m.rank < :failed THEN o.at ELSE m.ended_at END,
+        in_doubt_at = CASE WHEN o.kind = 'in_doubt' AND m.state = 'sending' THEN o.at ELSE m.in_doubt_at END
+    FROM outcome o JOIN locked l ON l.id = o.id
+    WHERE m.id = o.id AND (o.kind IN ('sent', 'failed') OR m.claimed_at = :claimed_at)
+""").bindparams(**{state: RANKS[state] for state in ("queued", "cancelled", "failed", "sent")})
+
+
+def settle(session: Session, outcomes: Iterable[Outcome], claimed_at: datetime) -> None:
+    """Write down what became of a slice, in one statement. `claimed_at` tells this claim from a later one."""
+    rows = [{**vars(outcome), "at": outcome.at.isoformat()} for outcome in outcomes]
+    if rows:
+        session.execute(_SETTLE, {"outcomes": json.dumps(rows), "claimed_at": claimed_at})
+
+
+_FINISH = text("""
+    UPDATE ontask.run r SET state = 'done', ended_at = :now
+    WHERE r.state = 'running' AND (r.lane = :lane OR r.id = ANY(CAST(:runs AS bigint[])))
+      AND NOT EXISTS (SELECT 1 FROM ontask.message m WHERE m.lane = r.lane AND m.run_id = r.id
+                      AND m.state IN ('held', 'queued', 'sending'))
+    RETURNING r.id, r.workflow_id, r.action_id, r.user_id
+""")
+
+
+def finish(session: Session, lane: str = "", runs: Sequence[int] = ()) -> int:
+    """End the runs (of a lane, or these) none of whose messages waits any more; return how many."""
+    ended = session.execute(_FINISH, {"lane": lane, "runs": list(runs), "now": clock.now()}).all()
+    for run in ended:
+        audit.record(
+            session, "run_done", workflow_id=run.workflow_id, user_id=run.user_id, action_id=run.action_id,
+            run_id=run.id,
+        )  # fmt: skip
+    return len(ended)
