@@ -7,6 +7,7 @@ from chalicelib.database import Base
 from chalicelib.delivery import models as delivery
 from chalicelib.schedules import models as schedules
 from chalicelib.tables import models as tables
+from chalicelib.tables.uploads import models as uploads
 from chalicelib.workflows import models as workflows
 
-__all__ = ["Base", "accounts", "actions", "audit", "delivery", "schedules", "tables", "workflows"]
+__all__ = ["Base", "accounts", "actions", "audit", "delivery", "schedules", "tables", "uploads", "workflows"]

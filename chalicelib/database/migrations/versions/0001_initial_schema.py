@@ -236,6 +236,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_session_user_id"), "session", ["user_id"], unique=False, schema="ontask")
     op.create_table(
+        "table_version",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("workflow_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("row_count", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ontask.user.id"], name=op.f("fk_table_version_user_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["workflow_id"], ["ontask.workflow.id"], name=op.f("fk_table_version_workflow_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_table_version")),
+        schema="ontask",
+    )
+    op.create_index(
+        op.f("ix_table_version_workflow_id"), "table_version", ["workflow_id"], unique=False, schema="ontask"
+    )
+    op.create_table(
         "condition",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("action_id", sa.BigInteger(), nullable=False),
@@ -313,6 +334,31 @@ def upgrade() -> None:
         postgresql_where=sa.text("state not in ('done', 'cancelled', 'failed')"),
     )
     op.create_index("ix_run_workflow_id", "run", ["workflow_id", "id"], unique=False, schema="ontask")
+    op.create_table(
+        "upload",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("workflow_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("filename", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("file_version", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("job_id", sa.BigInteger(), nullable=True),
+        sa.Column("understood", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("choices", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["job_id"], ["ontask.job.id"], name=op.f("fk_upload_job_id"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(["user_id"], ["ontask.user.id"], name=op.f("fk_upload_user_id"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["workflow_id"], ["ontask.workflow.id"], name=op.f("fk_upload_workflow_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
+        schema="ontask",
+    )
+    op.create_index(op.f("ix_upload_workflow_id"), "upload", ["workflow_id"], unique=False, schema="ontask")
     op.create_table(
         "message",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -1,0 +1,1 @@
+"""From a file to a table: receive, read, show, merge, take back."""

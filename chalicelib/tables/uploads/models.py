@@ -1,0 +1,52 @@
+"""Uploads on their way to the table, and the earlier tables that can be brought back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chalicelib.database import Base
+from chalicelib.database.base import Id
+
+#: The life of an upload. WAITING: the browser holds a form; READING and IMPORTING: a job works on it;
+#: READ: understood, people choose; REFUSED: can't be read; DONE: in the table; DISCARDED: given up.
+WAITING, READING, READ, IMPORTING = "waiting", "reading", "read", "importing"
+DONE, REFUSED, DISCARDED = "done", "refused", "discarded"
+
+
+class Upload(Base):
+    """One file. `understood` says what was read, `choices` what people want, `result` what came of it."""
+
+    __tablename__ = "upload"
+
+    id: Mapped[Id]
+    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    filename: Mapped[str]
+    size: Mapped[int] = mapped_column(default=0)
+    file_version: Mapped[str | None]
+    state: Mapped[str] = mapped_column(default=WAITING)
+    problem: Mapped[str] = mapped_column(default="")
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id", ondelete="SET NULL"))
+    understood: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    choices: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class TableVersion(Base):
+    """The table as it was before a bulk change: `learners.v<id>`; `row_count` is null when there was none."""
+
+    __tablename__ = "table_version"
+
+    id: Mapped[Id]
+    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    reason: Mapped[str]
+    columns: Mapped[list[Any]]
+    row_count: Mapped[int | None]
+    created_at: Mapped[datetime]
