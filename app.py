@@ -6,17 +6,24 @@ loaded without this module and its middleware (Chalice issue 1566).
 
 from __future__ import annotations
 
-from chalice import Chalice, Response
+from typing import Any
 
-from chalicelib import errors
+from chalice import Chalice, Cron, Response
+from chalice.app import CloudWatchEvent, SQSEvent
+
+from chalicelib import errors, functions
 from chalicelib.accounts.routes import bp as accounts
+from chalicelib.database import migrate as migrations
+from chalicelib.delivery.tracking import bp as tracking
+from chalicelib.schedules import due
+from chalicelib.settings import settings
 from chalicelib.web import health, static, urls
 from chalicelib.workflows.routes import bp as workflows
 
 app = Chalice(app_name="ontask")
 app.api.binary_types = static.BINARY_TYPES
 
-for blueprint in (accounts, workflows):
+for blueprint in (accounts, tracking, workflows):
     app.register_blueprint(blueprint)
 
 # Rooms under construction: removed when their blueprint is registered.
@@ -50,3 +57,39 @@ def static_file() -> Response:
         "X-Content-Type-Options": "nosniff",
     }
     return Response(body if kind in static.BINARY_TYPES else body.decode(), headers=headers)
+
+
+@app.on_sqs_message(queue=settings().jobs_queue, batch_size=1)
+def work_job(event: SQSEvent) -> functions.Failures:
+    """Do imports, exports, planning."""
+    return functions.work_job(event.to_dict())
+
+
+@app.on_sqs_message(queue=settings().outbox_queue, batch_size=1)
+def send_batch(event: SQSEvent) -> functions.Failures:
+    """Send the next mails of a lane."""
+    return functions.send_batch(event.to_dict(), event.context)
+
+
+@app.on_sqs_message(queue=settings().events_queue, batch_size=100, maximum_batching_window_in_seconds=1)
+def record_events(event: SQSEvent) -> functions.Failures:
+    """Write down what became of mails."""
+    return functions.record_events(event.to_dict())
+
+
+@app.lambda_function()
+def run_due(_event: dict[str, Any], _context: Any) -> None:
+    """Wake what is due; invoked by alarms."""
+    due.run_due()
+
+
+@app.schedule(Cron(17, 3, "*", "*", "?", "*"))
+def tidy(_event: CloudWatchEvent) -> None:
+    """Do the daily round, once a night."""
+    due.tidy()
+
+
+@app.lambda_function()
+def migrate(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Bring the schema up to date."""
+    return migrations.upgrade()

@@ -37,7 +37,8 @@ class Audience:
     @property
     def learners(self) -> sa.TableClause:
         """The learners' table."""
-        names = ["row_id", *(f"c{column_id}" for column_id in self.types)]
+        columns = sorted({*self.types, *self.values, self.to_column_id})
+        names = ["row_id", *(f"c{column_id}" for column_id in columns)]
         return sa.table(f"w{self.workflow_id}", *(sa.column(name) for name in names), schema=LEARNERS)
 
 

@@ -33,6 +33,8 @@ SOFT_BOUNCE_RANK = 55
 
 # -- why a learner gets no message
 BAD, EMPTY, DUPLICATE, SUPPRESSED, EXCLUDED = "bad", "empty", "duplicate", "suppressed", "excluded"
+#: Why an address gets no mail any more, beside BOUNCED and COMPLAINED.
+UNSUBSCRIBED = "unsubscribed"
 
 #: The lane of all mail through SES.
 MAIL = "ses"

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
@@ -28,6 +29,7 @@ from chalicelib.delivery.models import (
     RUNNING,
     SCHEDULED,
     UNKNOWN,
+    UNSUBSCRIBED,
     Lane,
     Message,
     Run,
@@ -54,14 +56,13 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
     subject = sources.subject_by_ids(found, order.subject)
     if not action.text.strip():
         raise errors.Invalid("The message is empty. Write it first.")
-    used = sources.used(found, action.text, "html") | sources.used(found, subject, "text")
+    draft = sources.DraftText(found, subject, action.text, workflow.time_zone)
     _check_audience(session, workflow.id, found, action, order)
     now = clock.now()
     run = Run(
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None,
         state=SCHEDULED if order.due_at else HELD, lane=MAIL, subject=subject, text=action.text,
-        conditions=[item for item in found.conditions if f"k{item['id']}" in used], filter=action.filter,
-        value_types={f"c{column.id}": column.type for column in found.columns.values() if f"c{column.id}" in used},
+        conditions=draft.conditions, filter=action.filter, value_types=draft.value_types,
         time_zone=workflow.time_zone, to_column_id=order.to_column_id, from_name=" ".join(order.from_name.split()),
         reply_to=order.reply_to.strip(), cc=list(order.cc), bcc=list(order.bcc), cost=order.cost,
         track_opens=order.track_opens, track_clicks=order.track_clicks, skip_rows=list(order.skip_rows),
@@ -203,6 +204,17 @@ def _cancel(session: Session, run: Run) -> None:
     run.state, run.ended_at, run.paused_by, run.pause_reason = CANCELLED, now, "", ""
 
 
+def fail(session: Session, run_id: int, reason: str) -> None:
+    """End a run that can't be planned."""
+    run = session.scalar(select(Run).where(Run.id == run_id, Run.planned_at.is_(None)).with_for_update())
+    if run is None or run.state not in {HELD, SCHEDULED}:
+        return
+    run.state, run.pause_reason, run.ended_at = FAILED, reason, clock.now()
+    audit.record(
+        session, "run_failed", workflow_id=run.workflow_id, action_id=run.action_id, run_id=run.id, reason=reason
+    )  # fmt: skip
+
+
 def retry_failed(session: Session, user_id: int, run: Run) -> int:
     """Queue the messages that SES refused once more; return how many.
 
@@ -254,8 +266,11 @@ def send_test(session: Session, user: User, workflow: Workflow, action: Sendable
     """
     found = sources.read(session, workflow.id, action.id)
     stored = sources.subject_by_ids(found, subject or action.name)
-    sources.used(found, action.text, "html")
-    payload = {"action": action.id, "row": row_id, "subject": stored, "text": action.text, "to": user.email}
+    sources.DraftText(found, stored, action.text, workflow.time_zone)
+    payload = {
+        "action": action.id, "row": row_id, "subject": stored, "text": action.text, "to": user.email,
+        "time_zone": workflow.time_zone,
+    }  # fmt: skip
     return schedules.enqueue(session, TEST, payload, workflow_id=workflow.id, user_id=user.id).id
 
 
@@ -270,6 +285,36 @@ def remove_suppression(session: Session, address: str) -> None:
     row = session.get(Suppression, address.lower())
     if row is not None:
         session.delete(row)
+
+
+def address_of(session: Session, message_id: int) -> str:
+    """Return whom a message is for.
+
+    Raises errors.NotFound when it was deleted.
+    """
+    address = session.scalar(select(Message.recipient).where(Message.id == message_id))
+    if address is None:
+        raise errors.NotFound("This mail is so old that nothing is known of it any more.")
+    return address
+
+
+def unsubscribe(session: Session, message_id: int) -> str:
+    """Send no more mail to the message's recipient; return the address. Doing it twice is fine.
+
+    Raises errors.NotFound when the message was deleted.
+    """
+    address = address_of(session, message_id).lower()
+    row = {"address": address, "reason": UNSUBSCRIBED, "at": clock.now(), "message_id": message_id}
+    added = session.scalar(
+        upsert(Suppression).values(row).on_conflict_do_nothing().returning(Suppression.address)
+    )  # fmt: skip
+    run = session.scalar(select(Run).join(Message, Message.run_id == Run.id).where(Message.id == message_id))
+    if added and run is not None:
+        audit.record(
+            session, "unsubscribed", workflow_id=run.workflow_id, action_id=run.action_id, run_id=run.id,
+            message_id=message_id,
+        )  # fmt: skip
+    return address
 
 
 def _lock(session: Session, run: Run) -> None:

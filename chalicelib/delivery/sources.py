@@ -111,3 +111,17 @@ def used(sources: Sources, stored: str, output: Output) -> set[str]:
         what = ", ".join(sorted(sources.names.name(reference) for reference in lost))
         raise errors.Invalid(f"The message uses something that was deleted: {what}. Open the message and repair it.")
     return found
+
+
+class DraftText:
+    """A subject and a text that are not part of a run (yet): enough to render them.
+
+    Raises errors.Invalid as `used` does.
+    """
+
+    def __init__(self, found: Sources, subject: str, text: str, time_zone: str) -> None:
+        self.subject, self.text, self.time_zone = subject, text, time_zone
+        references = used(found, text, "html") | used(found, subject, "text")
+        self.value_types = {f"c{key}": kind for key, kind in found.types.items() if f"c{key}" in references}
+        self.value_ids = sorted(int(name[1:]) for name in self.value_types)
+        self.conditions = [item for item in found.conditions if f"k{item['id']}" in references]

@@ -71,6 +71,10 @@ class Grant:
     first: datetime
     spacing: timedelta
 
+    def seconds_until_first(self) -> float:
+        """Return how long it is until the first slot."""
+        return (self.first - clock.now()).total_seconds()
+
     def window(self, used: int, cost: int) -> tuple[datetime, datetime]:
         """Return from when to when a message of `cost` may go, after `used` recipients of this grant.
 

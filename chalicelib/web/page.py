@@ -94,6 +94,8 @@ def page(
 
         # A GET has no body, yet some clients send a type: Chalice would answer 415 to one it does not know.
         content_types = [FORM] if method == "POST" else [FORM, "application/json"]
+        if not csrf:  # RFC 8058 §3.2: a mail program may post either kind of form
+            content_types.append("multipart/form-data")
         bp.route(path, methods=[method], content_types=content_types, name=f"{method}_{endpoint}")(handle)
         return view
 

@@ -66,8 +66,8 @@ def receipt(session: Session, workflow: Workflow, action: Sendable, order: SendO
     found = sources.read(session, workflow.id, action.id)
     if order.to_column_id not in found.columns:
         raise errors.Invalid("Choose the e-mail column.", {"to_column_id": "Choose the column with the addresses."})
-    draft = _Draft(found, workflow, action, order)
-    audience = draft.audience()
+    text = sources.DraftText(found, _subject(found, order), action.text, workflow.time_zone)
+    audience = _audience(found, action, order, None)
     counts = plan.tally(session, audience)
     recipients = counts.get("", 0)
     lane = throttle.look(session, MAIL)
@@ -79,48 +79,39 @@ def receipt(session: Session, workflow: Workflow, action: Sendable, order: SendO
         left_out=_left_out(session, audience) if sum(counts.values()) > recipients else [],
         seconds=throttle.seconds_for(lane, clock.now(), recipients * order.cost, throttle.limits()),
         quota_left=lane.quota_left(),
-        samples=draft.samples(session) if recipients else [],
+        samples=_samples(session, _audience(found, action, order, text), text) if recipients else [],
         lane_closed_reason=closed_reason(session, MAIL),
     )
 
 
-class _Draft:
-    """A run that is not confirmed yet: enough of it to render."""
+def _audience(found: sources.Sources, action: Sendable, order: SendOrder, text: sources.DraftText | None) -> Audience:
+    """Return whom it is for; with the values and flags of `text` when it is given."""
+    return Audience(
+        workflow_id=action.workflow_id, to_column_id=order.to_column_id, types=found.types, filter=action.filter,
+        conditions=text.conditions if text else (), values=text.value_ids if text else (),
+        skip_rows=order.skip_rows, leave_out_duplicates=order.leave_out_duplicates,
+        label_column_id=found.label_column_id,
+    )  # fmt: skip
 
-    def __init__(self, found: sources.Sources, workflow: Workflow, action: Sendable, order: SendOrder) -> None:
-        try:
-            self.subject = sources.subject_by_ids(found, order.subject)
-        except errors.Invalid:
-            self.subject = ""
-        self.text = action.text
-        self.time_zone = workflow.time_zone
-        self._found, self._action, self._order = found, action, order
-        self._used = sources.used(found, self.text, "html") | sources.used(found, self.subject, "text")
-        self.value_types: dict[str, Any] = {
-            f"c{column.id}": column.type for column in found.columns.values() if f"c{column.id}" in self._used
-        }
 
-    def audience(self, *, full: bool = False) -> Audience:
-        """Return whom it is for; `full` with the values and flags that the text needs."""
-        conditions = [item for item in self._found.conditions if f"k{item['id']}" in self._used] if full else []
-        return Audience(
-            workflow_id=self._action.workflow_id, to_column_id=self._order.to_column_id, types=self._found.types,
-            filter=self._action.filter, conditions=conditions, skip_rows=self._order.skip_rows,
-            values=sorted(int(name[1:]) for name in self.value_types) if full else (),
-            leave_out_duplicates=self._order.leave_out_duplicates, label_column_id=self._found.label_column_id,
-        )  # fmt: skip
+def _samples(session: Session, audience: Audience, text: sources.DraftText) -> list[Sample]:
+    """Return the first mails."""
+    found = rows(audience)
+    columns = (found.c.row_id, found.c.address, found.c["values"], found.c.flags)
+    first = select(*columns).where(found.c.reason == "").order_by(found.c.row_id).limit(SAMPLES)
+    renderer = Renderer(text)
+    samples = []
+    for row_id, address, values, flags in session.execute(first):
+        mail = renderer.render(values, flags)
+        samples.append(Sample(row_id, address, mail.subject, mail.html, mail.text))
+    return samples
 
-    def samples(self, session: Session) -> list[Sample]:
-        """Return the first mails."""
-        found = rows(self.audience(full=True))
-        columns = (found.c.row_id, found.c.address, found.c["values"], found.c.flags)
-        first = select(*columns).where(found.c.reason == "").order_by(found.c.row_id).limit(SAMPLES)
-        renderer = Renderer(self)
-        samples = []
-        for row_id, address, values, flags in session.execute(first):
-            mail = renderer.render(values, flags)
-            samples.append(Sample(row_id, address, mail.subject, mail.html, mail.text))
-        return samples
+
+def _subject(found: sources.Sources, order: SendOrder) -> str:
+    try:
+        return sources.subject_by_ids(found, order.subject)
+    except errors.Invalid:
+        return ""
 
 
 def _left_out(session: Session, audience: Audience) -> list[LeftOut]:

@@ -1,0 +1,73 @@
+"""What is due in delivery: the safety net behind lost wake-ups, and the moments that nobody else wakes for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from chalicelib import clock
+from chalicelib.delivery import doubt, lanes, wakeups
+from chalicelib.delivery.jobs import RESOLVE
+from chalicelib.delivery.models import HELD, QUEUED, RUNNING, Lane, Message, Run
+from chalicelib.schedules import service as schedules
+
+#: A lane with work that nobody has served for so long lost its wake-up.
+LOST_AFTER = timedelta(minutes=2)
+
+
+def look(session: Session) -> None:
+    """Wake lanes whose wake-up was lost, open lanes, have doubts judged, and set the alarm for what comes next."""
+    for lane in session.scalars(select(Lane).order_by(Lane.name)).all():
+        moments = [
+            _closed(session, lane), _waiting(session, lane), _releasable(session, lane), _doubtful(session, lane),
+        ]  # fmt: skip
+        if known := [moment for moment in moments if moment is not None]:
+            schedules.alarm(session, min(known))
+
+
+def _closed(session: Session, lane: Lane) -> datetime | None:
+    if not lane.is_closed or lane.closed_until is None:
+        return None
+    if lane.closed_until > clock.now():
+        return lane.closed_until
+    lanes.open_again(session, lane.name)
+    return clock.now()
+
+
+def _waiting(session: Session, lane: Lane) -> datetime | None:
+    """Look for running runs with messages in the queue."""
+    queued = select(Message.id).where(
+        Message.lane == lane.name, Message.state == QUEUED, Message.run_id == Run.id
+    ).exists()  # fmt: skip
+    running = select(Run.id).where(Run.lane == lane.name, Run.state == RUNNING, queued).limit(1)
+    if lane.is_closed or session.scalar(running) is None:
+        return None
+    return _wake_if_lost(session, lane)
+
+
+def _releasable(session: Session, lane: Lane) -> datetime | None:
+    """Look for planned runs whose undo window is over, or will be."""
+    held = (Run.lane == lane.name) & (Run.state == HELD) & Run.planned_at.is_not(None)
+    first = session.scalar(select(func.min(Run.release_at)).where(held))
+    if first is None or first > clock.now():
+        return first
+    return _wake_if_lost(session, lane)
+
+
+def _wake_if_lost(session: Session, lane: Lane) -> datetime:
+    """Wake the lane, unless somebody serves it or is on the way; look again in a while in any case."""
+    now = clock.now()
+    is_served = lane.served_at is not None and lane.served_at > now - LOST_AFTER
+    if not is_served and not wakeups.is_expected(lane, now):
+        wakeups.wake(session, lane.name)
+    return now + LOST_AFTER
+
+
+def _doubtful(session: Session, lane: Lane) -> datetime | None:
+    due = doubt.next_judgement(session, lane.name)
+    if due is None or due > clock.now():
+        return due
+    schedules.enqueue(session, RESOLVE, {"lane": lane.name})
+    return clock.now() + LOST_AFTER

@@ -1,0 +1,137 @@
+"""Record what became of mails: a whole batch of news in a few statements, in any order, doubled or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from chalicelib import clock
+from chalicelib.delivery import counters, outbox
+from chalicelib.delivery.links import LIFETIME
+from chalicelib.delivery.models import RANKS, Proof
+from chalicelib.delivery.news import News, NotOurs, ProbeNews, read
+from chalicelib.logs import logger
+from chalicelib.settings import settings
+
+# What is new becomes rows, and only that changes messages: the same news twice counts once. Messages are locked in
+# one order, so that two batches (or a batch and a settling sender) never wait for each other.
+_RECORD = text("""
+    WITH news AS MATERIALIZED (
+        SELECT n.*, m.recipient, r.cc, r.bcc
+        FROM jsonb_to_recordset(CAST(:news AS jsonb)) AS n (
+            message_id bigint, type text, at timestamptz, state text, rank bigint, reason text, suppress text,
+            addresses jsonb, detail jsonb)
+        JOIN ontask.message m ON m.id = n.message_id JOIN ontask.run r ON r.id = m.run_id
+        WHERE n.type NOT IN ('open', 'click') OR coalesce(m.sent_at, m.claimed_at, n.at) > :oldest
+    ), locked AS MATERIALIZED (
+        SELECT id FROM ontask.message WHERE id IN (SELECT message_id FROM news) ORDER BY id FOR NO KEY UPDATE
+    ), added AS (
+        INSERT INTO ontask.mail_event (message_id, type, at, detail)
+        SELECT n.message_id, n.type, n.at, n.detail FROM news n JOIN locked l ON l.id = n.message_id
+        ON CONFLICT DO NOTHING RETURNING message_id, type, at
+    ), fresh AS (
+        -- A bounce of a copy says nothing about the learner's mail.
+        SELECT DISTINCT ON (a.message_id, a.type, a.at) a.message_id, a.type, a.at, n.state, n.reason, n.suppress,
+               n.addresses, n.recipient,
+               CASE WHEN n.type IN ('bounce', 'complaint') AND NOT n.addresses ? lower(n.recipient)
+                         AND n.addresses <@ (n.cc || n.bcc) AND n.addresses <> '[]'
+                    THEN 0 ELSE n.rank END AS rank
+        FROM added a JOIN news n USING (message_id, type, at)
+    ), told AS (
+        SELECT message_id,
+               (array_agg(state ORDER BY rank DESC, at))[1] AS state, max(rank) AS rank,
+               (array_agg(reason ORDER BY rank DESC, at))[1] AS reason,
+               min(at) FILTER (WHERE type IN ('send', 'delivery')) AS sent_at,
+               min(at) FILTER (WHERE type = 'delivery') AS delivered_at,
+               min(at) FILTER (WHERE type IN ('open', 'click')) AS opened_at,
+               count(*) FILTER (WHERE type = 'open') AS opens,
+               min(at) FILTER (WHERE type = 'click') AS clicked_at,
+               count(*) FILTER (WHERE type = 'click') AS clicks,
+               min(at) FILTER (WHERE type IN ('bounce', 'complaint', 'reject') AND rank > 0) AS ended_at
+        FROM fresh GROUP BY message_id
+    ), suppressed AS (
+        INSERT INTO ontask.suppression (address, reason, at, message_id)
+        SELECT DISTINCT ON (a.address) a.address, f.suppress, f.at, f.message_id
+        FROM fresh f, jsonb_array_elements_text(f.addresses) AS a (address)
+        WHERE f.suppress <> '' AND a.address <> :safe ORDER BY a.address, f.at
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE ontask.message m SET
+        state = CASE WHEN t.rank > m.rank THEN t.state ELSE m.state END,
+        reason = CASE WHEN t.rank > m.rank THEN t.reason ELSE m.reason END,
+        rank = greatest(m.rank, t.rank),
+        sent_at = coalesce(m.sent_at, t.sent_at, CASE WHEN t.rank >= :sent THEN m.claimed_at END),
+        delivered_at = least(m.delivered_at, t.delivered_at),
+        opened_at = least(m.opened_at, t.opened_at), open_count = m.open_count + t.opens,
+        clicked_at = least(m.clicked_at, t.clicked_at), click_count = m.click_count + t.clicks,
+        ended_at = CASE WHEN t.rank > m.rank THEN t.ended_at ELSE m.ended_at END
+    FROM told t WHERE m.id = t.message_id
+    RETURNING m.id, m.run_id, t.opens
+""").bindparams(sent=RANKS["sent"])
+
+# The claim of the latest message of each configuration set that an SES event came for: evidence for later doubts.
+_PROVE = text("""
+    INSERT INTO ontask.mail_proof AS p (configuration_set, claimed_at)
+    SELECT m.configuration_set, max(m.claimed_at) FROM ontask.message m
+    WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.claimed_at IS NOT NULL GROUP BY m.configuration_set
+    ON CONFLICT (configuration_set) DO UPDATE SET claimed_at = greatest(p.claimed_at, excluded.claimed_at)
+    WHERE p.claimed_at IS NULL OR p.claimed_at < excluded.claimed_at
+""")
+
+
+def understand(bodies: Sequence[str]) -> list[News | ProbeNews]:
+    """Return what a batch of queue messages says; those that can't be believed or read are logged and dropped."""
+    found: list[News | ProbeNews] = []
+    for body in bodies:
+        try:
+            news = read(body)
+        except NotOurs as error:
+            logger().warning("mail event dropped", extra={"reason": str(error)})
+            continue
+        if news is not None:
+            found.append(news)
+    return found
+
+
+def record(session: Session, found: Sequence[News | ProbeNews]) -> None:
+    """Write a batch down."""
+    for probe in found:
+        if isinstance(probe, ProbeNews):
+            _prove(session, probe)
+    news = [item for item in found if isinstance(item, News)]
+    if not news:
+        return
+    values = {
+        "news": json.dumps([asdict(item) for item in news], default=datetime.isoformat),
+        "oldest": clock.now() - LIFETIME,
+        "safe": settings().safe_mode_address.lower(),
+    }
+    changed = session.execute(_RECORD, values).all()
+    told_by_ses = [item.message_id for item in news if item.configuration_set]
+    if told_by_ses:
+        session.execute(_PROVE, {"ids": told_by_ses})
+    runs = sorted({row.run_id for row in changed})
+    if any(row.opens for row in changed):
+        counters.write_opens(session, [row.id for row in changed if row.opens])
+    if runs and told_by_ses:
+        outbox.finish(session, runs=runs)
+
+
+def _prove(session: Session, probe: ProbeNews) -> None:
+    row: dict[str, Any] = {"configuration_set": probe.configuration_set, "claimed_at": probe.sent_at}
+    made = upsert(Proof).values(row)
+    later = made.excluded.claimed_at
+    session.execute(
+        made.on_conflict_do_update(
+            index_elements=["configuration_set"],
+            set_={"claimed_at": later},
+            where=Proof.claimed_at.is_(None) | (Proof.claimed_at < later),
+        )
+    )

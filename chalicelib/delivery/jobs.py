@@ -1,0 +1,102 @@
+"""Delivery's long work: planning a run, a test mail, judging messages in doubt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.orm import Session
+
+from chalicelib import database, errors
+from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
+from chalicelib.delivery import doubt, plan, service, sources, throttle
+from chalicelib.delivery.audience import Audience, rows
+from chalicelib.delivery.compose import Head, compose
+from chalicelib.delivery.models import MAIL
+from chalicelib.delivery.render import Rendered, Renderer
+from chalicelib.schedules import service as schedules
+from chalicelib.schedules.jobs import Task, job
+from chalicelib.settings import settings
+
+RESOLVE = "delivery.resolve"
+
+
+@job(service.PLAN)
+def plan_run(task: Task) -> dict[str, Any]:
+    """Write the run's messages; a run that can't be planned ends as failed, with the reason."""
+    run_id = int(task.payload["run"])
+    try:
+        with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
+            return {"planned": plan.plan(session, run_id)}
+    except errors.Unavailable:
+        raise
+    except (errors.AppError, ProgrammingError) as error:
+        # ProgrammingError: a column that the message uses is not in the table any more.
+        reason = "The table changed: a column that this message needs is gone."
+        reason = error.message if isinstance(error, errors.AppError) else reason
+        with database.scope() as session:
+            service.fail(session, run_id, reason)
+        raise errors.Invalid(reason) from error
+    except Exception:
+        if task.attempts >= schedules.MAX_ATTEMPTS:
+            with database.scope() as session:
+                service.fail(session, run_id, "Planning this run failed again and again. Please start a new one.")
+        raise
+
+
+@job(service.TEST)
+def send_test(task: Task) -> dict[str, Any]:
+    """Send one learner's version of a message to the person who asked for it."""
+    return deliver_test(task, Mailer())
+
+
+def deliver_test(task: Task, mailer: Mailer, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+    """Do it with the given mailer. A test whose fate is unknown is not sent again.
+
+    Raises errors.Unavailable when it was not sent, errors.Invalid when it never will be.
+    """
+    with database.scope() as session:
+        mail = _test_mail(session, task)
+        throttle.ensure(session, MAIL)
+        slot = throttle.reserve(session, MAIL, [1])
+    if not isinstance(slot, throttle.Grant):
+        raise errors.Unavailable("Other mails are leaving just now. This one follows in a minute.")
+    sleep(max(0.0, slot.seconds_until_first()))
+    letter = compose(Head(), mail, str(task.payload["to"]), None)
+    try:
+        mailer.send(letter.envelope, letter.raw, settings().ses_configuration_set, {})
+    except NotSent as error:
+        raise errors.Unavailable("The mail service was busy. It is tried again in a minute.") from error
+    except (Refused, Closed) as error:
+        raise errors.Invalid(f"The mail service refused the test: {error.reason}") from error
+    except InDoubt:
+        return {"to": task.payload["to"], "in_doubt": True}
+    return {"to": task.payload["to"]}
+
+
+def _test_mail(session: Session, task: Task) -> Rendered:
+    payload, workflow_id = task.payload, task.workflow_id
+    assert workflow_id is not None
+    found = sources.read(session, workflow_id, int(payload["action"]))
+    if not found.columns:
+        raise errors.Invalid("There is no table any more.")
+    text = sources.DraftText(found, payload["subject"], payload["text"], payload["time_zone"])
+    audience = Audience(
+        workflow_id=workflow_id, to_column_id=min(found.columns), types=found.types, values=text.value_ids,
+        conditions=text.conditions, leave_out_duplicates=False, only_row=int(payload["row"]),
+    )  # fmt: skip
+    chosen = rows(audience)
+    row = session.execute(sa.select(chosen.c["values"], chosen.c.flags)).one_or_none()
+    if row is None:
+        raise errors.Invalid("This learner is not in the table any more.")
+    return Renderer(text).render(*row)
+
+
+@job(RESOLVE)
+def judge_doubtful(task: Task) -> dict[str, Any]:
+    """Judge the messages in doubt whose deadline is over."""
+    doubt.resolve(str(task.payload["lane"]), Mailer())
+    return {}

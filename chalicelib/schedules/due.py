@@ -1,0 +1,40 @@
+"""`run_due` and `tidy`: what alarms and the daily rule do. An alarm with nothing due is harmless."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete
+
+from chalicelib import clock, database
+from chalicelib.accounts import sessions
+from chalicelib.delivery import due as delivery
+from chalicelib.delivery import throttle
+from chalicelib.schedules import service
+from chalicelib.schedules.models import DONE, FAILED, Job
+from chalicelib.settings import settings
+
+#: Ended jobs are kept for this long, for people who look back.
+KEEP_JOBS = timedelta(days=90)
+
+
+def run_due() -> None:
+    """Wake whoever has something to do now, and set the next alarm."""
+    with database.scope() as session:
+        for job_id in service.due_jobs(session):
+            service.wake(session, settings().jobs_queue, {"job": job_id})
+        following = service.next_due(session)
+        if following is not None:
+            service.alarm(session, following)
+    with database.scope() as session:
+        delivery.look(session)
+
+
+def tidy() -> None:
+    """Do the daily round: everything `run_due` does, in case an alarm was lost, and forget what is over."""
+    run_due()
+    with database.scope() as session:
+        sessions.remove_expired(session)
+        throttle.forget_old_minutes(session)
+        old = Job.state.in_([DONE, FAILED]) & (Job.ended_at < clock.now() - KEEP_JOBS)
+        session.execute(delete(Job).where(old))
