@@ -12,6 +12,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from chalicelib.database.base import LEARNERS
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY, EXCLUDED, SUPPRESSED, Suppression
 from chalicelib.delivery.order import ADDRESS_PATTERN, MAX_ADDRESS_LENGTH, MAX_LOCAL_LENGTH
+from chalicelib.formulas.check import Columns
+from chalicelib.formulas.sql import SQL_TYPES, condition
 
 #: PostgreSQL functions take 100 arguments: jsonb_build_object gets 50 pairs at a time.
 PAIRS = 50
@@ -25,7 +27,8 @@ class Audience:
 
     workflow_id: int
     to_column_id: int
-    types: dict[int, str]
+    columns: Columns
+    time_zone: str = "UTC"
     filter: dict[str, Any] | None = None
     conditions: Sequence[dict[str, Any]] = ()
     values: Sequence[int] = ()
@@ -37,25 +40,32 @@ class Audience:
     @property
     def learners(self) -> sa.TableClause:
         """The learners' table."""
-        columns = sorted({*self.types, *self.values, self.to_column_id})
-        names = ["row_id", *(f"c{column_id}" for column_id in columns)]
-        return sa.table(f"w{self.workflow_id}", *(sa.column(name) for name in names), schema=LEARNERS)
+        # A column that was deleted after the confirmation may still be in the table; if not, PostgreSQL says so.
+        ids = sorted({*self.columns, *self.values, self.to_column_id})
+        parts = [
+            sa.column(f"c{key}", SQL_TYPES[self.columns[key].type] if key in self.columns else None) for key in ids
+        ]  # fmt: skip
+        return sa.table(f"w{self.workflow_id}", sa.column("row_id", sa.BigInteger), *parts, schema=LEARNERS)
 
 
 def rows(audience: Audience) -> sa.Subquery:
-    """Return every row of the filter as (row_id, address, reason, label, values, flags); reason "" means a mail."""
+    """Return every row of the filter as (row_id, address, reason, label, values, flags); reason "" means a mail.
+
+    Raises errors.Invalid when a formula can't be run any more.
+    """
     learners = audience.learners
     address = sa.func.btrim(sa.cast(learners.c[f"c{audience.to_column_id}"], sa.Text), BLANKS)
+    flags = [(f"k{item['id']}", _holds(audience, item["formula"], learners)) for item in audience.conditions]
     picked = sa.select(
         learners.c.row_id,
         sa.func.coalesce(address, "").label("address"),
         _excluded(audience, learners).label("excluded"),
         _label(audience, learners).label("label"),
         _object([(f"c{key}", learners.c[f"c{key}"]) for key in audience.values]).label("values"),
-        _object([(f"k{item['id']}", holds(audience, item["formula"])) for item in audience.conditions]).label("flags"),
+        _object(flags).label("flags"),
     )
     if audience.filter:
-        picked = picked.where(holds(audience, audience.filter))
+        picked = picked.where(_holds(audience, audience.filter, learners))
     if audience.only_row is not None:
         picked = picked.where(learners.c.row_id == audience.only_row)
     found = picked.subquery("picked")
@@ -65,9 +75,8 @@ def rows(audience: Audience) -> sa.Subquery:
     ).subquery("audience")  # fmt: skip
 
 
-def holds(audience: Audience, formula: dict[str, Any]) -> sa.ColumnElement[bool]:
-    """Return the formula as a SQL expression over the learners' table; true or false, never null."""
-    return sa.literal(bool(audience.types) and formula is not None)
+def _holds(audience: Audience, formula: dict[str, Any], learners: sa.TableClause) -> sa.ColumnElement[bool]:
+    return condition(formula, audience.columns, learners, audience.time_zone)
 
 
 def _excluded(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[bool]:

@@ -85,8 +85,9 @@ def _test_mail(session: Session, task: Task) -> Rendered:
         raise errors.Invalid("There is no table any more.")
     text = sources.DraftText(found, payload["subject"], payload["text"], payload["time_zone"])
     audience = Audience(
-        workflow_id=workflow_id, to_column_id=min(found.columns), types=found.types, values=text.value_ids,
+        workflow_id=workflow_id, to_column_id=min(found.columns), columns=found.columns, values=text.value_ids,
         conditions=text.conditions, leave_out_duplicates=False, only_row=int(payload["row"]),
+        time_zone=payload["time_zone"],
     )  # fmt: skip
     chosen = rows(audience)
     row = session.execute(sa.select(chosen.c["values"], chosen.c.flags)).one_or_none()

@@ -45,9 +45,9 @@ def plan(session: Session, run_id: int) -> int | None:
 def audience_of(run: Run, found: sources.Sources) -> Audience:
     """Return who the run is for, with the formulas it was confirmed with and today's columns."""
     return Audience(
-        workflow_id=run.workflow_id, to_column_id=run.to_column_id, types=found.types, filter=run.filter,
+        workflow_id=run.workflow_id, to_column_id=run.to_column_id, columns=found.columns, filter=run.filter,
         conditions=run.conditions, values=sorted(int(name[1:]) for name in run.value_types), skip_rows=run.skip_rows,
-        leave_out_duplicates=run.leave_out_duplicates,
+        leave_out_duplicates=run.leave_out_duplicates, time_zone=run.time_zone,
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
     if not action.text.strip():
         raise errors.Invalid("The message is empty. Write it first.")
     draft = sources.DraftText(found, subject, action.text, workflow.time_zone)
-    _check_audience(session, workflow.id, found, action, order)
+    _check_audience(session, workflow, found, action, order)
     now = clock.now()
     run = Run(
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None,
@@ -121,15 +121,14 @@ def check(found: sources.Sources, order: SendOrder) -> None:
 
 
 def _check_audience(
-    session: Session, workflow_id: int, found: sources.Sources, action: Sendable, order: SendOrder
+    session: Session, workflow: Workflow, found: sources.Sources, action: Sendable, order: SendOrder
 ) -> None:
-    counts = plan.tally(
-        session,
-        Audience(
-            workflow_id=workflow_id, to_column_id=order.to_column_id, types=found.types, filter=action.filter,
-            skip_rows=order.skip_rows, leave_out_duplicates=order.leave_out_duplicates,
-        ),
+    audience = Audience(
+        workflow_id=workflow.id, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
+        columns=found.columns, filter=action.filter, skip_rows=order.skip_rows,
+        leave_out_duplicates=order.leave_out_duplicates,
     )  # fmt: skip
+    counts = plan.tally(session, audience)
     bad = counts.get(BAD, 0) + counts.get(EMPTY, 0)
     if bad and not order.leave_out_bad:
         what = f"{bad} learners have no usable address." if bad > 1 else "One learner has no usable address."

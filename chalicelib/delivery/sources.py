@@ -16,16 +16,14 @@ from chalicelib.actions.language.names import Names
 from chalicelib.actions.language.syntax import Output, TemplateError
 from chalicelib.actions.language.translate import ids_to_names, names_to_ids, references
 from chalicelib.delivery.order import MAX_SUBJECT_LENGTH
+from chalicelib.formulas.columns import ColumnInfo
 
 
 @dataclass(frozen=True)
-class SourceColumn:
+class SourceColumn(ColumnInfo):
     """A column as far as sending is concerned."""
 
-    id: int
-    name: str
-    type: str
-    is_key: bool
+    is_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,6 @@ class Sources:
         conditions = {condition["name"]: f"k{condition['id']}" for condition in self.conditions}
         yes_no = [f"c{column.id}" for column in self.columns.values() if column.type == "boolean"]
         return Names({**columns, **conditions}, yes_no)
-
-    @property
-    def types(self) -> dict[int, str]:
-        """The type of each column by id."""
-        return {column.id: column.type for column in self.columns.values()}
 
     @property
     def label_column_id(self) -> int | None:
@@ -67,7 +60,10 @@ _CONDITIONS = text("""
 
 def read(session: Session, workflow_id: int, action_id: int) -> Sources:
     """Return what the action's text may refer to."""
-    columns = {row.id: SourceColumn(*row) for row in session.execute(_COLUMNS, {"workflow_id": workflow_id})}
+    columns = {
+        row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key)
+        for row in session.execute(_COLUMNS, {"workflow_id": workflow_id})
+    }
     conditions = [dict(row._mapping) for row in session.execute(_CONDITIONS, {"action_id": action_id})]
     return Sources(columns, conditions)
 
@@ -122,6 +118,6 @@ class DraftText:
     def __init__(self, found: Sources, subject: str, text: str, time_zone: str) -> None:
         self.subject, self.text, self.time_zone = subject, text, time_zone
         references = used(found, text, "html") | used(found, subject, "text")
-        self.value_types = {f"c{key}": kind for key, kind in found.types.items() if f"c{key}" in references}
+        self.value_types = {f"c{key}": column.type for key, column in found.columns.items() if f"c{key}" in references}
         self.value_ids = sorted(int(name[1:]) for name in self.value_types)
         self.conditions = [item for item in found.conditions if f"k{item['id']}" in references]

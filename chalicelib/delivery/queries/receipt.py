@@ -67,7 +67,7 @@ def receipt(session: Session, workflow: Workflow, action: Sendable, order: SendO
     if order.to_column_id not in found.columns:
         raise errors.Invalid("Choose the e-mail column.", {"to_column_id": "Choose the column with the addresses."})
     text = sources.DraftText(found, _subject(found, order), action.text, workflow.time_zone)
-    audience = _audience(found, action, order, None)
+    audience = _audience(found, action, order, text)
     counts = plan.tally(session, audience)
     recipients = counts.get("", 0)
     lane = throttle.look(session, MAIL)
@@ -79,18 +79,20 @@ def receipt(session: Session, workflow: Workflow, action: Sendable, order: SendO
         left_out=_left_out(session, audience) if sum(counts.values()) > recipients else [],
         seconds=throttle.seconds_for(lane, clock.now(), recipients * order.cost, throttle.limits()),
         quota_left=lane.quota_left(),
-        samples=_samples(session, _audience(found, action, order, text), text) if recipients else [],
+        samples=_samples(session, _audience(found, action, order, text, full=True), text) if recipients else [],
         lane_closed_reason=closed_reason(session, MAIL),
     )
 
 
-def _audience(found: sources.Sources, action: Sendable, order: SendOrder, text: sources.DraftText | None) -> Audience:
-    """Return whom it is for; with the values and flags of `text` when it is given."""
+def _audience(
+    found: sources.Sources, action: Sendable, order: SendOrder, text: sources.DraftText, *, full: bool = False
+) -> Audience:
+    """Return whom it is for; `full` with the values and flags of `text`."""
     return Audience(
-        workflow_id=action.workflow_id, to_column_id=order.to_column_id, types=found.types, filter=action.filter,
-        conditions=text.conditions if text else (), values=text.value_ids if text else (),
+        workflow_id=action.workflow_id, to_column_id=order.to_column_id, columns=found.columns, filter=action.filter,
+        conditions=text.conditions if full else (), values=text.value_ids if full else (),
         skip_rows=order.skip_rows, leave_out_duplicates=order.leave_out_duplicates,
-        label_column_id=found.label_column_id,
+        label_column_id=found.label_column_id, time_zone=text.time_zone,
     )  # fmt: skip
 
 
