@@ -14,6 +14,7 @@ from chalice.app import CloudWatchEvent, SQSEvent
 from chalicelib import errors, functions
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.database import migrate as migrations
+from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.schedules import due
 from chalicelib.settings import settings
@@ -23,7 +24,7 @@ from chalicelib.workflows.routes import bp as workflows
 app = Chalice(app_name="ontask")
 app.api.binary_types = static.BINARY_TYPES
 
-for blueprint in (accounts, tracking, workflows):
+for blueprint in (accounts, runs, tracking, workflows):
     app.register_blueprint(blueprint)
 
 # Rooms under construction: removed when their blueprint is registered.
@@ -31,8 +32,7 @@ for endpoint, path in {
     "tables.show_table": "/workflows/{workflow_id}/table",
     "tables.show_upload": "/workflows/{workflow_id}/upload",
     "actions.list_actions": "/workflows/{workflow_id}/actions",
-    "delivery.list_runs": "/workflows/{workflow_id}/runs",
-    "delivery.show_run": "/workflows/{workflow_id}/runs/{run_id}",
+    "actions.show_action": "/workflows/{workflow_id}/actions/{action_id}",
     "delivery.show_send": "/workflows/{workflow_id}/actions/{action_id}/send",
 }.items():
     urls.register(endpoint, path)

@@ -120,3 +120,8 @@ def _moment(text: str, time_zone: str) -> datetime:
             continue
     message = "Choose the day and the time."
     raise errors.Invalid(message, {"due_at": message})
+
+
+def without_time(form: SendForm) -> SendForm:
+    """Return the form as if it were for now: who gets a mail can be told before the time is chosen."""
+    return replace(form, when="now")

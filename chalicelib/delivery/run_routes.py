@@ -1,0 +1,175 @@
+"""The time line of a workflow, and the page of one run: numbers, chart, learners, each mail as it was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chalice import Blueprint
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.delivery import models, queries, reports, service, words
+from chalicelib.delivery.chart import chart
+from chalicelib.web.page import page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, document, redirect, render
+from chalicelib.web.templates import plural
+
+bp = Blueprint(__name__)
+
+RUNS = "/workflows/{workflow_id}/runs"
+RUN = RUNS + "/{run_id}"
+#: The list of learners can be narrowed to these states and news.
+FILTERS = {
+    "": "Everybody", "queued": "Queued", "sent": "Sent", "delivered": "Delivered", "opened": "Opened",
+    "clicked": "Clicked", "bounced": "Bounced", "failed": "Failed", "in_doubt": "In doubt", "skipped": "Left out",
+    "complained": "Marked as spam", "cancelled": "Cancelled",
+}  # fmt: skip
+
+
+@page(bp, RUNS, role=WorkflowRole.VIEWER)
+def list_runs(request: Request) -> Answer:
+    """Show the time line of people, runs and data; the runs under way come first."""
+    kind = request.query.get("kind")
+    if kind not in {"", *reports.KINDS}:
+        raise errors.NotFound
+    before = request.query.whole("before") or 0
+    cards = [] if before else queries.runs(request.session, request.workflow.id)
+    return render(
+        "delivery/activity.html", kind=kind, kinds=reports.KINDS, before=before, states=words.RUN_STATES,
+        happenings=reports.happenings(request.session, request.workflow.id, kind=kind, before=before),
+        open_runs=[card for card in cards if card.state not in models.ENDED],
+    )  # fmt: skip
+
+
+@page(bp, RUN, role=WorkflowRole.VIEWER)
+def show_run(request: Request, run_id: int) -> Answer:
+    """Show one run."""
+    run = queries.run(request.session, request.workflow.id, run_id)
+    return render("delivery/run.html", **(_live(request, run) | _learners(request, run)))
+
+
+@page(bp, RUN + "/live", role=WorkflowRole.VIEWER)
+def show_live(request: Request, run_id: int) -> Answer:
+    """Show the part of the page that changes while mails go out."""
+    run = queries.run(request.session, request.workflow.id, run_id)
+    return render("delivery/_live.html", **_live(request, run))
+
+
+@page(bp, RUN + "/learners", role=WorkflowRole.VIEWER)
+def show_learners(request: Request, run_id: int) -> Answer:
+    """Show the list of learners as it is now, or as a filter or search narrows it."""
+    run = queries.run(request.session, request.workflow.id, run_id)
+    return render("delivery/_learners.html", **_learners(request, run))
+
+
+@page(bp, RUN + "/messages/{message_id}", role=WorkflowRole.VIEWER)
+def show_message(request: Request, run_id: int, message_id: int) -> Answer:
+    """Show one mail as it was sent, and what was heard of it."""
+    run = queries.run(request.session, request.workflow.id, run_id)
+    message = queries.message(request.session, run.id, message_id)
+    labels = reports.labels(request.session, request.workflow.id, [message.row_id])
+    mail = None if message.state == models.SKIPPED else queries.rendered(request.session, message)
+    return render(
+        "delivery/message.html", run=run, message=message, mail=mail, label=labels.get(message.row_id, ""),
+        events=queries.mail_events(request.session, message.id), states=words.MESSAGE_STATES, reason=words.reason,
+        can_send=_can_send(request), in_doubt=_in_doubt(message),
+    )  # fmt: skip
+
+
+@page(bp, RUN + "/messages/{message_id}/body", role=WorkflowRole.VIEWER)
+def show_body(request: Request, run_id: int, message_id: int) -> Answer:
+    """Show the mail itself, for the frame in its page."""
+    run = queries.run(request.session, request.workflow.id, run_id)
+    message = queries.message(request.session, run.id, message_id)
+    if message.state == models.SKIPPED:
+        raise errors.NotFound
+    return document(queries.rendered(request.session, message).html)
+
+
+@page(bp, RUN + "/messages/{message_id}/again", method="POST", role=WorkflowRole.SENDER)
+def send_again(request: Request, run_id: int, message_id: int) -> Answer:
+    """Send a mail once more of which nobody knows whether it arrived."""
+    run = queries.run(request.session, request.workflow.id, run_id)
+    message = queries.message(request.session, run.id, message_id)
+    service.send_again(request.session, request.user.id, message)
+    return _back(request, run, f"The mail to {message.recipient} is queued again.")
+
+
+def _retry(session: Session, user_id: int, run: models.Run) -> str:
+    count = service.retry_failed(session, user_id, run)
+    return f"{plural(count, 'mail')} queued again."
+
+
+def _step(change: Callable[[Session, int, models.Run], None], said: str) -> Callable[[Session, int, models.Run], str]:
+    def take(session: Session, user_id: int, run: models.Run) -> str:
+        change(session, user_id, run)
+        return said
+
+    return take
+
+
+#: What the buttons of the page do, and what is said afterwards.
+STEPS = {
+    "undo": _step(service.undo, "Taken back. Nobody got a mail."),
+    "pause": _step(service.pause, "Paused. Mails that are already out stay out."),
+    "resume": _step(service.resume, "Going on."),
+    "cancel": _step(service.cancel, "Cancelled. Nobody else gets this mail."),
+    "retry": _retry,
+}
+
+
+@page(bp, RUN + "/{step}", method="POST", role=WorkflowRole.SENDER)
+def change_run(request: Request, run_id: int, step: str) -> Answer:
+    """Undo, pause, resume, cancel, or try the failed ones again."""
+    run = queries.run(request.session, request.workflow.id, run_id)
+    if step not in STEPS:
+        raise errors.NotFound
+    return _back(request, run, STEPS[step](request.session, request.user.id, run))
+
+
+def _back(request: Request, run: models.Run, said: str) -> Answer:
+    return redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id, flash=said)
+
+
+def _can_send(request: Request) -> bool:
+    return WorkflowRole(request.role).covers(WorkflowRole.SENDER)
+
+
+def _in_doubt(message: models.Message) -> bool:
+    return message.state == models.UNKNOWN or (
+        message.state == models.SENDING
+        and (message.in_doubt_at is not None or (message.lease_until is not None and message.lease_until < clock.now()))
+    )
+
+
+def _live(request: Request, run: models.Run) -> dict[str, Any]:
+    totals = queries.totals(request.session, run.id)
+    left = totals.queued + totals.sending
+    seconds_to_undo = (run.release_at - clock.now()).total_seconds() if run.release_at else 0.0
+    return {
+        "run": run, "totals": totals, "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
+        "action_name": reports.action_name(request.session, run.action_id),
+        "undo_seconds": max(0, int(seconds_to_undo)) if run.state == models.HELD else 0,
+        "is_open": run.state not in models.ENDED, "spoken": words.spoken,
+        "seconds_left": queries.seconds_left(request.session, run, left) if run.state == models.RUNNING else 0.0,
+        "chart": chart(queries.timeline(request.session, run.id), request.user.time_zone),
+    }  # fmt: skip
+
+
+def _learners(request: Request, run: models.Run) -> dict[str, Any]:
+    state = request.query.get("state")
+    if state not in FILTERS:
+        raise errors.NotFound
+    search, after = request.query.get("search").strip(), request.query.whole("after") or 0
+    found = queries.messages(request.session, run.id, state=state, search=search, after=after)
+    row_ids = [message.row_id for message in found.rows]
+    return {
+        "run": run, "filters": FILTERS, "messages": found.rows,
+        "next_after": found.after, "state": state, "search": search, "after": after,
+        "labels": reports.labels(request.session, request.workflow.id, row_ids), "reason": words.reason,
+        "states": words.MESSAGE_STATES, "in_doubt": _in_doubt, "can_send": _can_send(request),
+        "is_open": run.state not in models.ENDED,
+    }  # fmt: skip
