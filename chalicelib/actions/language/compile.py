@@ -11,7 +11,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, tzinfo
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,20 @@ from chalicelib.actions import html as cleaning
 from chalicelib.actions.language import filters
 from chalicelib.actions.language.parser import parse
 from chalicelib.actions.language.syntax import (
-    Address, And, If, Is, Node, Not, Or, Output, Reference, RenderError, Test, Text, Value, references,
+    Address,
+    And,
+    If,
+    Is,
+    Node,
+    Not,
+    Or,
+    Output,
+    Reference,
+    RenderError,
+    Test,
+    Text,
+    Value,
+    references,
 )  # fmt: skip
 from chalicelib.actions.language.trim import trim
 
@@ -40,6 +53,7 @@ class CompiledText:
 
     def __init__(self, template: Template, needs: frozenset[Reference], max_characters: int) -> None:
         self._template = template
+        self._missing = dict.fromkeys(needs)
         self._max_characters = max_characters
         self.references = needs
 
@@ -52,7 +66,7 @@ class CompiledText:
         template = self._template
         parts: list[str] = []
         left = self._max_characters
-        for part in template.root_render_func(template.new_context(dict(context), shared=True)):
+        for part in template.root_render_func(template.new_context({**self._missing, **context}, shared=True)):
             left -= len(part)
             if left < 0:
                 raise RenderError(
@@ -182,9 +196,27 @@ def _filter(value: nodes.Expr, name: str, arguments: Sequence[str | int]) -> nod
 # -- the functions it may call
 
 
+def _shower(default_zone: tzinfo) -> Callable[[Any], str]:
+    return lambda value: filters.shown(value, default_zone)
+
+
+def _json_shower(default_zone: tzinfo) -> Callable[[Any], str]:
+    # The quotes around a value are in the text.
+    return lambda value: json.dumps(filters.shown(value, default_zone), ensure_ascii=False)[1:-1]
+
+
+def checked_address(address: str) -> str:
+    """Return an address that leads to the web or a mailbox; nothing when it would lead elsewhere."""
+    address = _CONTROL.sub("", address).strip()
+    if not _SCHEME.match(address):
+        return ""
+    return _BLANK_IN_ADDRESS.sub(lambda found: quote(found[0]), address)
+
+
 @lru_cache(maxsize=32)
 def _environment(output: Output, time_zone: str) -> Environment:
-    environment = Environment(autoescape=output == "html", cache_size=0, undefined=_Missing, optimized=False)
+    environment = Environment(autoescape=True, cache_size=0, optimized=False)
+    environment.autoescape = output == "html"
     environment.globals.clear()
     environment.tests.clear()
     default_zone = filters.zone(time_zone) or UTC

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chalicelib.actions.language.syntax import Reference, Test
+from chalicelib.actions.language.syntax import And, Is, Not, Or, Reference, Test
 
 MAX_DEPTH = 20
 _WORD = re.compile(r"(and|or|not)(?=[ ()\"]|$)", re.IGNORECASE)

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, time, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -29,7 +29,8 @@ MAX_DECIMALS = 10
 DEFAULT_DATE = "dd mmm yyyy hh:mm"
 DEFAULT_DAY = "dd mmm yyyy"
 
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]  # fmt: skip
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December"]  # fmt: skip
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _PART = re.compile(
     r"(?P<part>y{4}|yy|m{1,4}|d{1,4}|h{1,2}|s{1,2}|am/pm|zzz)|'(?P<quoted>[^']*)'|(?P<other>[^a-z'])|(?P<unknown>.)",
@@ -170,6 +171,10 @@ _PARTS: dict[str, Callable[[datetime], str]] = {
 }
 
 
+def _copied(text: str, _: datetime) -> str:
+    return text
+
+
 @lru_cache(maxsize=256)
 def _pattern(pattern: str) -> tuple[Callable[[datetime], str], ...]:
     is_12_hours = "am/pm" in pattern.lower()
@@ -179,7 +184,7 @@ def _pattern(pattern: str) -> tuple[Callable[[datetime], str], ...]:
         name = (found["part"] or "").lower()
         if not name:
             text = found["quoted"] if found["quoted"] is not None else found[0]
-            parts.append(lambda _, text=text: text)
+            parts.append(partial(_copied, text))
             continue
         if name in ("m", "mm") and after_hours:
             name, after_hours = f"minute {name}", False

@@ -23,7 +23,20 @@ from chalicelib.actions.language.names import Ambiguous, Names, is_reference
 from chalicelib.actions.language.scan import Tag, find_tags
 from chalicelib.actions.language.structure import ADDRESSES, Context, contexts
 from chalicelib.actions.language.syntax import (
-    Address, Branch, Filter, If, Is, Node, Output, Places, Problem, Reference, TemplateError, Test, Text, Value,
+    Address,
+    Branch,
+    Filter,
+    If,
+    Is,
+    Node,
+    Output,
+    Places,
+    Problem,
+    Reference,
+    TemplateError,
+    Test,
+    Text,
+    Value,
 )  # fmt: skip
 
 #: The longest text, in characters: a message of 500 conditions has 56,000.
@@ -111,9 +124,7 @@ class _Parser:
     def _top(self) -> _Frame:
         return self._stack[-1]
 
-    def _wrong(
-        self, offset: int, message: str, suggestions: list[str] | None = None, name: str | None = None
-    ) -> None:
+    def _wrong(self, offset: int, message: str, suggestions: list[str] | None = None, name: str | None = None) -> None:
         self._problems.append(self._places.problem(offset, message, suggestions or (), name))
 
     def _unclosed(self, frame: _Frame) -> None:
@@ -257,13 +268,9 @@ class _Parser:
         if reference is None:
             name = text[start:end].strip().strip('"')
             close = self._names.close_to(name) if self._names else []
-            self._wrong(
-                tag.offsets[start], f"There is no column, attribute or condition “{name}”.", close, name
-            )
+            self._wrong(tag.offsets[start], f"There is no column, attribute or condition “{name}”.", close, name)
             return
-        self._top.body.append(
-            Value(reference, self._read_filters(tag, end), context.attribute)
-        )
+        self._top.body.append(Value(reference, self._read_filters(tag, end), context.attribute))
 
     def _find_name(self, text: str, start: int) -> tuple[Reference | None, int]:
         """Return what is named at the start of a value, and where the name ends."""

@@ -14,7 +14,21 @@ from functools import partial
 from chalicelib.actions.language.names import Names
 from chalicelib.actions.language.parser import parse
 from chalicelib.actions.language.syntax import (
-    Address, And, Branch, Filter, If, Is, Node, Not, Or, Output, Reference, TemplateError, Test, Text, Value,
+    Address,
+    And,
+    Branch,
+    Filter,
+    If,
+    Is,
+    Node,
+    Not,
+    Or,
+    Output,
+    Reference,
+    TemplateError,
+    Test,
+    Text,
+    Value,
 )  # fmt: skip
 from chalicelib.actions.language.syntax import references as references_of
 
@@ -56,9 +70,7 @@ def _quote(reference: Reference, names: Names) -> str:
     return f'"{names.name(reference)}"'
 
 
-def _print(
-    nodes: Sequence[Node], bare: _Show, quoted: _Show, *, is_html: bool, names: Names | None = None
-) -> str:
+def _print(nodes: Sequence[Node], bare: _Show, quoted: _Show, *, is_html: bool, names: Names | None = None) -> str:
     return "".join(_Printer(bare, quoted, names, is_html=is_html).pieces(nodes))
 
 
@@ -134,7 +146,8 @@ def _lower(name: str) -> set[str]:
 
 
 def _filter(step: Filter) -> str:
-    arguments = ", ".join(f'"{argument}"' if isinstance(argument, str) else str(argument) for argument in step.arguments)
+    shown = (f'"{argument}"' if isinstance(argument, str) else str(argument) for argument in step.arguments)
+    arguments = ", ".join(shown)
     return f" | {step.name}: {arguments}" if arguments else f" | {step.name}"
 
 
