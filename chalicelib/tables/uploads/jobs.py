@@ -1,0 +1,89 @@
+"""The two jobs of an upload: read the file, and put it into the table. Both may be run twice."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from chalicelib import database, errors
+from chalicelib.aws import files
+from chalicelib.logs import logger
+from chalicelib.schedules.jobs import Task, job
+from chalicelib.tables import store
+from chalicelib.tables.uploads import service
+from chalicelib.tables.uploads.models import DONE, IMPORTING, READ, READING, REFUSED, Upload
+
+
+@job("read_upload")
+def read_upload(task: Task) -> dict[str, Any] | None:
+    """Fetch the file and read it; a file that is no table is refused with the reason, for good."""
+    upload_id = int(task.payload["upload"])
+    with database.scope() as session:
+        upload = session.get(Upload, upload_id)
+        if upload is None or upload.state != READING:
+            return None
+    task.report(5, "Fetching the file")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        with path.open("wb") as target:
+            files.fetch(service.stored_file(upload), target)
+
+        def read(session: Session) -> int | None:
+            row = session.get(Upload, upload_id, with_for_update=True)
+            if row is None or row.state != READING:
+                return None
+            service.read(session, row, path, task.payload.get("options", {}), task.report)
+            return int(row.understood["rows"])
+
+        try:
+            rows = store.in_bulk(read)
+        except errors.Invalid as error:
+            _note_problem(upload_id, READING, REFUSED, error.message)
+            return {"refused": error.message}
+    return {"rows": rows}
+
+
+@job("import_upload")
+def import_upload(task: Task) -> dict[str, Any] | None:
+    """Put the upload into the table; when that can't be done people get their choices back, with the reason."""
+    upload_id = int(task.payload["upload"])
+    task.report(20, "Adding the data to the table")
+
+    def work(session: Session) -> dict[str, Any] | None:
+        upload = session.get(Upload, upload_id, with_for_update=True)
+        if upload is None or upload.state != IMPORTING:
+            return upload.result if upload is not None and upload.state == DONE else None
+        return service.carry_out(session, upload)
+
+    try:
+        result = store.in_bulk(work)
+    except errors.Unavailable:
+        raise
+    except errors.AppError as error:
+        _note_problem(upload_id, IMPORTING, READ, error.message)
+        raise
+    if result is not None:
+        _remove_file(upload_id)
+    return result
+
+
+def _note_problem(upload_id: int, expected: str, state: str, problem: str) -> None:
+    with database.scope() as session:
+        session.execute(
+            update(Upload)
+            .where(Upload.id == upload_id, Upload.state == expected)
+            .values(state=state, problem=problem)
+        )  # fmt: skip
+
+
+def _remove_file(upload_id: int) -> None:
+    with database.scope() as session:
+        upload = session.get_one(Upload, upload_id)
+    try:
+        files.remove(service.key(upload))
+    except errors.Unavailable:
+        logger().warning("an imported file stays until the bucket's own rule removes it", extra={"upload": upload_id})

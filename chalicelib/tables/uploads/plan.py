@@ -1,0 +1,221 @@
+"""What people want done with an upload, checked against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib import errors
+from chalicelib.tables import names
+from chalicelib.tables.models import Column
+from chalicelib.tables.uploads.kinds import KINDS
+
+#: CREATE the first table; UPDATE rows by key; REPLACE all rows and columns.
+CREATE, UPDATE, REPLACE = "create", "update", "replace"
+#: Which learners there are afterwards, in words for the page and as the join that keeps them.
+ROWS = {
+    "outer": "Everybody: those who are here already and those who are new in the file",
+    "left": "Only those who are here already; new ones in the file are left out",
+    "inner": "Only those who are both here and in the file; the others are removed",
+    "right": "Only those in the file; everybody else is removed",
+}
+JOINS = {"outer": "FULL", "left": "LEFT", "inner": "INNER", "right": "RIGHT"}
+#: What happens to a value that is here already when the file has one for the same learner and column.
+WINS = {
+    "keep": "The file wins, but its blanks leave what is here",
+    "erase": "The file wins, and its blanks erase what is here",
+    "fill": "What is here wins; the file only fills blanks",
+}
+NEW, LEFT_OUT = 0, -1
+#: What a column of numbers made by us is called.
+NUMBER_NAME = "Number"
+
+
+@dataclass
+class Wanted:
+    """A column of the file as people want it. `target` is the id of an existing column, NEW for none."""
+
+    number: int
+    name: str
+    kind: str
+    is_key: bool = False
+    target: int = NEW
+
+    @property
+    def type(self) -> str:
+        """The type of its values."""
+        return KINDS[self.kind].type
+
+
+@dataclass
+class Plan:
+    """Everything an import needs to know; made from an upload's `understood` and `choices`."""
+
+    method: str
+    columns: list[Wanted]
+    read_as: dict[int, str]
+    add_number: bool = False
+    rows: str = "outer"
+    wins: str = "keep"
+    key_number: int = 0
+    key_column: int = 0
+    unmark: list[int] = field(default_factory=list)
+
+    def wanted(self, number: int) -> Wanted:
+        """Return the column of this number."""
+        return next(column for column in self.columns if column.number == number)
+
+    def kinds(self) -> dict[int, str]:
+        """Return how each wanted column is to be read."""
+        return {column.number: column.kind for column in self.columns}
+
+
+def first_choices(understood: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choices that are made when people only click Next: everything as understood, the best key."""
+    columns = {}
+    complete = [column for column in understood["columns"] if column["unique"] and not column["blanks"]]
+    usable = complete or [column for column in understood["columns"] if column["unique"]][:1]
+    keys = {column["number"] for column in usable[:2]}
+    for column in understood["columns"]:
+        columns[str(column["number"])] = {
+            "name": column["name"], "kind": column["kind"], "load": True, "key": column["number"] in keys,
+        }  # fmt: skip
+    return {"columns": columns, "add_number": not keys}
+
+
+def read_columns(understood: Mapping[str, Any], chosen: Mapping[str, Any]) -> list[Wanted]:
+    """Return the columns to load, their names and kinds checked.
+
+    Raises errors.Invalid with a message for each field `name-<number>` that can't stay.
+    """
+    problems: dict[str, str] = {}
+    columns: list[Wanted] = []
+    taken: dict[str, int] = {}
+    for column in understood["columns"]:
+        number, choice = column["number"], chosen.get(str(column["number"]), {})
+        if not choice.get("load"):
+            continue
+        name = names.tidy(str(choice.get("name", "")))
+        if problem := names.problem(name):
+            problems[f"name-{number}"] = problem
+        elif name in taken:
+            problems[f"name-{number}"] = f"Another column is called “{name}” already."
+        if choice.get("kind") not in KINDS:
+            problems[f"kind-{number}"] = "Choose how to read this column."
+            continue
+        taken[name] = number
+        columns.append(Wanted(number, name, choice["kind"], bool(choice.get("key"))))
+    if not columns and not problems:
+        raise errors.Invalid("Choose at least one column.", {"columns": "Choose at least one column."})
+    if problems:
+        raise errors.Invalid("Some columns need another look.", problems)
+    return columns
+
+
+def default_targets(columns: Sequence[Wanted], existing: Sequence[Column]) -> dict[int, int]:
+    """Pair columns of the file with existing ones of the same name; large and small letters count as the same."""
+    exact = {column.name: column.id for column in existing}
+    alike = {column.name.casefold(): column.id for column in existing}
+    return {
+        column.number: exact.get(column.name) or alike.get(column.name.casefold(), NEW)
+        for column in columns
+    }  # fmt: skip
+
+
+def default_key(columns: Sequence[Wanted], targets: Mapping[int, int], existing: Sequence[Column]) -> tuple[int, int]:
+    """Return (number, column id) of the pair by which rows are most likely matched; zeros when there is none."""
+    keys = {column.id for column in existing if column.is_key}
+    for column in sorted(columns, key=lambda column: not column.is_key):
+        if targets.get(column.number) in keys:
+            return column.number, targets[column.number]
+    return 0, next((column.id for column in existing if column.is_key), 0)
+
+
+def make(understood: Mapping[str, Any], choices: Mapping[str, Any], existing: Sequence[Column]) -> Plan:
+    """Return the plan.
+
+    Raises errors.Invalid, a message for each field, when the choices contradict each other or what is there.
+    """
+    columns = read_columns(understood, choices["columns"])
+    read_as = {column["number"]: column["kind"] for column in understood["columns"]}
+    if not existing:
+        plan = Plan(CREATE, columns, read_as, add_number=bool(choices.get("add_number")))
+        _check_keys(plan)
+        return plan
+    plan = Plan(choices.get("method") or UPDATE, columns, read_as)
+    plan.rows, plan.wins = choices.get("rows") or "outer", choices.get("wins") or "keep"
+    plan.unmark = [int(column_id) for column_id in choices.get("unmark", [])]
+    if plan.method not in {UPDATE, REPLACE} or plan.rows not in ROWS or plan.wins not in WINS:
+        raise errors.Invalid("Choose what is to happen with the rows.", {"rows": "Choose one of these."})
+    number, column_id = _key_pair(plan, choices, existing)
+    _set_targets(plan, choices, existing, (number, column_id))
+    plan.key_number, plan.key_column = number, column_id
+    if plan.method == REPLACE:
+        plan.rows, plan.wins = "right", "erase"
+        _check_keys(plan)
+    return plan
+
+
+_NO_KEY = "Choose at least one column as key: one that has another value for every learner."
+
+
+def _check_keys(plan: Plan) -> None:
+    if plan.add_number and any(column.name == NUMBER_NAME for column in plan.columns):
+        message = f"The file has a column “{NUMBER_NAME}” already."
+        raise errors.Invalid(message, {"add_number": message})
+    if not plan.add_number and not any(column.is_key for column in plan.columns):
+        raise errors.Invalid("Nothing tells the learners apart.", {"columns": _NO_KEY})
+    for column in plan.columns:
+        if column.is_key and column.type not in {"integer", "text"}:
+            message = "Only whole numbers and text can tell learners apart."
+            raise errors.Invalid(message, {f"key-{column.number}": message})
+
+
+def _targets(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column]) -> dict[int, int]:
+    by_name = default_targets(plan.columns, existing)
+    return by_name | {int(number): int(target) for number, target in (choices.get("targets") or {}).items()}
+
+
+def _key_pair(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column]) -> tuple[int, int]:
+    number, column_id = int(choices.get("key_number") or 0), int(choices.get("key_column") or 0)
+    if not number:
+        number, column_id = default_key(plan.columns, _targets(plan, choices, existing), existing)
+    if plan.method == REPLACE and not number:
+        return 0, 0  # no learner is recognised: all rows are new
+    if number not in {column.number for column in plan.columns}:
+        raise errors.Invalid(
+            "Say how learners are recognised.",
+            {"key_number": "Choose the column of the file by which learners are recognised."},
+        )
+    if column_id not in {column.id for column in existing if column.is_key}:
+        raise errors.Invalid(
+            "Say how learners are recognised.", {"key_column": "Choose the column of the table that it corresponds to."}
+        )
+    return number, column_id
+
+
+def _set_targets(
+    plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column], key: tuple[int, int]
+) -> None:  # fmt: skip
+    by_id = {column.id: column for column in existing}
+    targets = _targets(plan, choices, existing) | ({key[0]: key[1]} if key[0] else {})
+    plan.columns = [column for column in plan.columns if targets[column.number] != LEFT_OUT]
+    problems: dict[str, str] = {}
+    used: dict[int, str] = {}
+    for column in plan.columns:
+        column.target = targets[column.number]
+        field_name = f"target-{column.number}"
+        if column.target == NEW:
+            if any(other.name == column.name for other in existing):
+                problems[field_name] = (
+                    f"There is a column “{column.name}” already. Choose it, or give this one another name under Look."
+                )
+        elif column.target not in by_id:
+            problems[field_name] = "This column is gone. Choose another one."
+        elif column.target in used:
+            problems[field_name] = f"“{used[column.target]}” goes to this column already."
+        else:
+            used[column.target] = column.name
+    if problems:
+        raise errors.Invalid("Some columns need another look.", problems)

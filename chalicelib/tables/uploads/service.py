@@ -1,0 +1,283 @@
+"""Uploads: take a file in, keep people's choices, carry them out, take it back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.aws import files
+from chalicelib.schedules import service as schedules
+from chalicelib.settings import settings
+from chalicelib.tables import store
+from chalicelib.tables.uploads import importing, kinds, merge, plan, reading, staging, versions
+from chalicelib.tables.uploads.models import (
+    DISCARDED,
+    DONE,
+    IMPORTING,
+    READ,
+    READING,
+    REFUSED,
+    WAITING,
+    TableVersion,
+    Upload,
+)
+from chalicelib.workflows.models import Workflow
+
+#: What an upload that nobody finished is kept for.
+KEPT = timedelta(days=7)
+MAX_FILENAME_LENGTH = 200
+
+
+def begin(
+    session: Session, workflow_id: int, user_id: int, filename: str, size: int
+) -> tuple[Upload, files.UploadForm]:
+    """Note that a file is about to come; return the row and the form by which the browser sends it to S3.
+
+    Raises errors.Invalid when it is empty, errors.Limit when it is larger than files may be.
+    """
+    _check_size(size)
+    upload = Upload(
+        workflow_id=workflow_id, user_id=user_id, size=size, state=WAITING, created_at=clock.now(),
+        filename=(filename.replace("\\", "/").rpartition("/")[2].strip() or "file")[-MAX_FILENAME_LENGTH:],
+    )  # fmt: skip
+    session.add(upload)
+    session.flush()
+    return upload, files.upload_form(key(upload), settings().max_upload_mb * 1_000_000)
+
+
+def _check_size(size: int) -> None:
+    if size <= 0:
+        raise errors.Invalid("The file is empty.", {"file": "The file is empty. Choose another one."})
+    limit = settings().max_upload_mb
+    if size > limit * 1_000_000:
+        raise errors.Limit(f"The file has {size / 1e6:,.0f} MB; files of up to {limit} MB are possible.", status=413)
+
+
+def key(upload: Upload) -> str:
+    """Return the name of the file in S3: bound to the person and to this row."""
+    return f"uploads/{upload.user_id}/{upload.id}"
+
+
+def get(session: Session, workflow_id: int, upload_id: int) -> Upload:
+    """Return an upload of the workflow.
+
+    Raises errors.NotFound when there is none or it was given up.
+    """
+    upload = session.scalar(
+        select(Upload).where(Upload.id == upload_id, Upload.workflow_id == workflow_id, Upload.state != DISCARDED)
+    )
+    if upload is None:
+        raise errors.NotFound
+    return upload
+
+
+def arrived(session: Session, upload: Upload) -> None:
+    """Note that the browser has sent the file, pin its version and have it read. Telling it twice is harmless.
+
+    Raises errors.NotFound when S3 has no such file, errors.Limit when it is too large after all.
+    """
+    if upload.state != WAITING:
+        return
+    stored = files.look(key(upload))
+    _check_size(stored.size)
+    upload.size, upload.file_version = stored.size, stored.version
+    _have_read(session, upload, {})
+
+
+def read_again(session: Session, upload: Upload, options: Mapping[str, Any]) -> None:
+    """Read the file once more: another sheet, encoding, separator, or with lines skipped at the top."""
+    if upload.state not in {READ, REFUSED}:
+        raise errors.Conflict("This file is being worked on. Please wait a moment.")
+    _have_read(session, upload, dict(options))
+
+
+def _have_read(session: Session, upload: Upload, options: dict[str, Any]) -> None:
+    upload.state, upload.problem, upload.understood, upload.choices = READING, "", {}, {}
+    payload = {"upload": upload.id, "options": options}
+    job = schedules.enqueue(session, "read_upload", payload, workflow_id=upload.workflow_id, user_id=upload.user_id)
+    upload.job_id = job.id
+
+
+def stored_file(upload: Upload) -> files.StoredFile:
+    """Return the very file that was looked at when it arrived."""
+    return files.StoredFile(key(upload), upload.size, upload.file_version)
+
+
+def read(
+    session: Session, upload: Upload, path: Path, options: Mapping[str, Any], report: reading.Report
+) -> None:  # fmt: skip
+    """Read the local copy of the file and note what was understood, or why nothing was."""
+    workflow = session.get_one(Workflow, upload.workflow_id)
+    asked = reading.Options(
+        encoding=str(options.get("encoding", "")), delimiter=str(options.get("delimiter", "")),
+        sheet=str(options.get("sheet", "")), skip=int(options.get("skip") or 0),
+    )  # fmt: skip
+    staging.remove(session, upload.id)
+    logged = not store.exists(session, store.table(workflow.id))
+    upload.understood = reading.read(
+        session, upload.id, path, asked, time_zone=workflow.time_zone, logged=logged, report=report
+    )
+    upload.choices = plan.first_choices(upload.understood)
+    upload.state, upload.problem = READ, ""
+
+
+def choose_columns(session: Session, upload: Upload, columns: Mapping[str, Any], *, add_number: bool) -> None:
+    """Keep what was chosen under Look.
+
+    Raises errors.Invalid with a message for each field that can't stay.
+    """
+    _must_be_read(upload)
+    upload.choices = {**upload.choices, "columns": dict(columns), "add_number": add_number, "seen": True}
+    wanted = plan.read_columns(upload.understood, columns)
+    _check_kinds(session, upload, wanted)
+    if not versions.columns(session, upload.workflow_id):
+        importing.check_keys(session, upload, plan.make(upload.understood, upload.choices, []))
+
+
+def _must_be_read(upload: Upload) -> None:
+    if upload.state != READ:
+        raise errors.Conflict("This file is being worked on, or is in the table already.")
+
+
+def _check_kinds(session: Session, upload: Upload, wanted: list[plan.Wanted]) -> None:
+    read_as = {column["number"]: column["kind"] for column in upload.understood["columns"]}
+    anew = {column.number: column.kind for column in wanted if column.kind != read_as[column.number]}
+    problems = {}
+    for number, count in staging.count_misfits(session, upload.id, anew).items():
+        if count:
+            examples = staging.example_misfits(session, upload.id, number, anew[number])
+            told = ", ".join(f"“{value}” in row {line:,}" for line, value in examples)
+            label = kinds.KINDS[anew[number]].label
+            problems[f"kind-{number}"] = f"{count:,} values can't be read as “{label}”: {told}."
+    if problems:
+        raise errors.Invalid("Some values can't be read as you chose.", problems)
+
+
+def choose_match(session: Session, upload: Upload, choices: Mapping[str, Any]) -> None:
+    """Keep what was chosen under Match: method, rows, wins, key_number, key_column, targets.
+
+    Raises errors.Invalid with a message for each field that can't stay.
+    """
+    _must_be_read(upload)
+    upload.choices = {**upload.choices, **choices, "matched": True}
+    existing = versions.columns(session, upload.workflow_id)
+    made = plan.make(upload.understood, upload.choices, existing)
+    if made.method == plan.REPLACE:
+        importing.check_keys(session, upload, made)
+    merge.dry_run(session, upload.workflow_id, upload.id, made, existing)
+
+
+def preview(session: Session, upload: Upload) -> dict[str, Any]:
+    """Return what the import would do, as numbers and samples; nothing is changed.
+
+    Raises errors.Invalid when it could not be carried out.
+    """
+    _must_be_read(upload)
+    staging.require_tables(session, upload.id)
+    existing = versions.columns(session, upload.workflow_id)
+    made = plan.make(upload.understood, upload.choices, existing)
+    if made.method == plan.CREATE:
+        left_out = importing.left_out(session, upload, made)
+        rows = upload.understood["rows"] - left_out
+        return {"method": made.method, "new": rows, "after": rows, "left_out": left_out, "columns": len(made.columns)}
+    summary = merge.dry_run(session, upload.workflow_id, upload.id, made, existing)
+    return {"method": made.method, **summary}
+
+
+def confirm(session: Session, user_id: int, upload: Upload, *, may_drop: bool, unmark: Collection[int] = ()) -> None:
+    """Have the import done as it was previewed.
+
+    Raises errors.Invalid when learners would be removed and `may_drop` does not say so, or as `preview` does.
+    """
+    _must_be_read(upload)
+    upload.choices = {**upload.choices, "unmark": [int(column_id) for column_id in unmark]}
+    summary = preview(session, upload)
+    if summary.get("dropped") and not may_drop:
+        count = summary["dropped"]
+        message = f"{count:,} learners would be removed. Tick the box to say that this is right."
+        raise errors.Invalid(message, {"may_drop": message})
+    if summary["method"] != plan.CREATE:
+        existing = versions.columns(session, upload.workflow_id)
+        importing.refuse(summary, plan.make(upload.understood, upload.choices, existing))
+    upload.state, upload.problem = IMPORTING, ""
+    job = schedules.enqueue(
+        session, "import_upload", {"upload": upload.id}, workflow_id=upload.workflow_id, user_id=user_id
+    )
+    upload.job_id = job.id
+
+
+def carry_out(session: Session, upload: Upload) -> dict[str, Any]:
+    """Do the confirmed import; the transaction holds all of it."""
+    workflow = session.get_one(Workflow, upload.workflow_id)
+    existing = versions.columns(session, workflow.id)
+    made = plan.make(upload.understood, upload.choices, existing)
+    upload.result = importing.carry_out(session, workflow, upload, made)
+    upload.state, upload.ended_at = DONE, clock.now()
+    return upload.result
+
+
+def discard(session: Session, upload: Upload) -> None:
+    """Give the upload up and forget what was read."""
+    if upload.state == IMPORTING:
+        raise errors.Conflict("The data is being added just now. You can take it back when that is done.")
+    staging.remove(session, upload.id)
+    upload.state, upload.understood, upload.choices, upload.ended_at = DISCARDED, {}, {}, clock.now()
+
+
+def undo(session: Session, workflow: Workflow, version_id: int, user_id: int) -> TableVersion:
+    """Bring an earlier table back; return the version that undoes this. See `versions.restore`."""
+    return versions.restore(session, workflow, version_id, user_id)
+
+
+def import_file(
+    session: Session,
+    workflow: Workflow,
+    user_id: int | None,
+    path: Path,
+    *,
+    keys: Collection[str] = (),
+    read_as: Mapping[str, str] | None = None,
+    choices: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Import a local file at once, in the caller's transaction: for sample courses and programs.
+
+    `keys` are the names of columns that tell learners apart (guessed when none is given), `read_as` maps names to
+    kinds, `choices` are those of `choose_match` when there is a table already. Raises errors.Invalid as the pages do.
+    """
+    upload = Upload(
+        workflow_id=workflow.id, user_id=user_id, filename=path.name, size=path.stat().st_size, state=READING,
+        created_at=clock.now(),
+    )  # fmt: skip
+    session.add(upload)
+    session.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / "file"
+        local.write_bytes(path.read_bytes())
+        read(session, upload, local, {}, lambda _progress, _message: None)
+    columns = {number: dict(choice) for number, choice in upload.choices["columns"].items()}
+    for choice in columns.values():
+        choice["kind"] = (read_as or {}).get(choice["name"], choice["kind"])
+        choice["key"] = choice["name"] in keys if keys else choice["key"]
+    choose_columns(session, upload, columns, add_number=not any(choice["key"] for choice in columns.values()))
+    if versions.columns(session, workflow.id):
+        choose_match(session, upload, choices or {})
+    return carry_out(session, upload)
+
+
+def expire(session: Session) -> list[str]:
+    """Give up uploads that nobody touched for a week; return the names of their files in S3, to be removed."""
+    old = session.scalars(
+        select(Upload)
+        .where(Upload.state.in_([WAITING, READ, REFUSED]), Upload.created_at < clock.now() - KEPT)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for upload in old:
+        discard(session, upload)
+    return [key(upload) for upload in old]
