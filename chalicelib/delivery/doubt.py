@@ -50,9 +50,9 @@ _JUDGE = text("""
         ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
     )
     UPDATE ontask.message m
-    SET state = d.verdict, rank = CASE d.verdict WHEN 'queued' THEN CAST(:queued AS bigint) ELSE :unknown END,
+    SET state = d.verdict, rank = CASE d.verdict WHEN 'queued' THEN CAST(:queued AS bigint) ELSE CAST(:unknown AS bigint) END,
         in_doubt_at = CASE d.verdict WHEN 'queued' THEN NULL ELSE coalesce(m.in_doubt_at, m.lease_until) END,
-        ended_at = CASE d.verdict WHEN 'queued' THEN NULL ELSE :now END
+        ended_at = CASE d.verdict WHEN 'unknown' THEN CAST(:now AS timestamptz) END
     FROM doubtful d WHERE d.id = m.id AND d.verdict IS NOT NULL
     RETURNING m.run_id, m.state, d.workflow_id, d.action_id
 """).bindparams(queued=RANKS["queued"], unknown=RANKS["unknown"])
