@@ -13,7 +13,7 @@ from chalicelib.web.templates import zone
 
 #: The drawing's size, and the place its lines have in it, in pixels of the SVG's own grid.
 WIDTH, HEIGHT = 720, 240
-LEFT, RIGHT, TOP, BOTTOM = 56, 712, 12, 206
+LEFT, RIGHT, TOP, BOTTOM = 72, 712, 12, 206
 #: The points' fields that are drawn, with what they are called.
 KINDS = {"sent": "Sent", "delivered": "Delivered", "opened": "Opened", "clicked": "Clicked", "bounced": "Bounced"}
 #: Labels of the time axis.

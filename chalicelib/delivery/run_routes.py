@@ -103,6 +103,15 @@ def _retry(session: Session, user_id: int, run: models.Run) -> str:
     return f"{plural(count, 'mail')} queued again."
 
 
+def _all_again(session: Session, user_id: int, run: models.Run) -> str:
+    count = 0
+    while found := queries.messages(session, run.id, state=models.UNKNOWN).rows:
+        for message in found:
+            service.send_again(session, user_id, message)
+        count += len(found)
+    return f"{plural(count, 'mail')} queued again."
+
+
 def _step(change: Callable[[Session, int, models.Run], None], said: str) -> Callable[[Session, int, models.Run], str]:
     def take(session: Session, user_id: int, run: models.Run) -> str:
         change(session, user_id, run)
@@ -118,12 +127,13 @@ STEPS = {
     "resume": _step(service.resume, "Going on."),
     "cancel": _step(service.cancel, "Cancelled. Nobody else gets this mail."),
     "retry": _retry,
+    "again": _all_again,
 }
 
 
 @page(bp, RUN + "/{step}", method="POST", role=WorkflowRole.SENDER)
 def change_run(request: Request, run_id: int, step: str) -> Answer:
-    """Undo, pause, resume, cancel, or try the failed ones again."""
+    """Undo, pause, resume, cancel, try the failed ones or those in doubt again."""
     run = queries.run(request.session, request.workflow.id, run_id)
     if step not in STEPS:
         raise errors.NotFound

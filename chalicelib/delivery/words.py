@@ -40,6 +40,15 @@ REASONS: dict[str, str] = {
     models.EXCLUDED: "left out by you",
 }
 
+#: The same after a number, in the receipt.
+COUNTED: dict[str, str] = {
+    models.EMPTY: "without an address",
+    models.BAD: "with an address that cannot be right",
+    models.DUPLICATE: "with the same address as another learner",
+    models.SUPPRESSED: "who get no more mail: it bounced, was marked as spam, or they unsubscribed",
+    models.EXCLUDED: "left out by you",
+}
+
 
 def reason(text: str) -> str:
     """Say why a mail was not made or did not arrive; what the mail service wrote stays as it is."""
