@@ -27,6 +27,8 @@ LEASE = timedelta(seconds=120)
 RESERVE_SECONDS = 15.0
 #: SES can't be reached: try again after this.
 UNREACHABLE_SECONDS = 15.0
+#: How often a worker looks for runs that have ended while others go on.
+FINISH_EVERY = timedelta(seconds=1)
 
 TAG = "message"
 
@@ -62,6 +64,7 @@ class Sender:
         self.end = clock.now() + timedelta(seconds=seconds - RESERVE_SECONDS)
         self.sleep = sleep
         self._written: dict[int, _Writing] = {}
+        self._looked_at = clock.now()
 
     def run(self) -> int:
         """Serve the lane; return how many messages were accepted."""
@@ -97,8 +100,10 @@ class Sender:
         """Reserve slots for the next messages; None when there are none, or the lane has to wait."""
         with database.scope() as session:
             costs = outbox.next_costs(session, self.lane)
-            if not costs:
+            if not costs or clock.now() - self._looked_at > FINISH_EVERY:
                 outbox.finish(session, self.lane)
+                self._looked_at = clock.now()
+            if not costs:
                 return None
             result = throttle.reserve(session, self.lane, costs)
             if isinstance(result, throttle.Grant):
