@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from chalicelib import errors
+from chalicelib.formulas.tree import holds_nothing
 
 
 def read(text: str) -> dict[str, Any] | None:
@@ -21,4 +22,4 @@ def read(text: str) -> dict[str, Any] | None:
         formula = None
     if not isinstance(formula, dict):
         raise errors.Invalid("The rules could not be read. Please reload the page and try again.")
-    return None if formula in ({"all": []}, {"any": []}) else formula
+    return None if holds_nothing(formula) else formula

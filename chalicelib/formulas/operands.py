@@ -14,6 +14,9 @@ _DATE = re.compile(
 )
 _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 BIGGEST = 2**63 - 1
+MAX_TEXT_LENGTH = 10_000
+#: PostgreSQL has no NUL in its texts; half a surrogate pair, which JSON can write, has no UTF-8.
+_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def read(text: str, column_type: str, time_zone: ZoneInfo) -> Operand:
@@ -21,16 +24,25 @@ def read(text: str, column_type: str, time_zone: ZoneInfo) -> Operand:
 
     Raises ValueError that says in words what was expected.
     """
+    if len(text) > MAX_TEXT_LENGTH:
+        raise ValueError(f"use at most {MAX_TEXT_LENGTH:,} characters")
+    if _UNSPEAKABLE.search(text):
+        raise ValueError("the value has a character that can't be stored; type it again")
     if column_type == "text":
         return text
     text = text.strip()
     if not text:
         raise ValueError("type a value")
-    return (
-        {"integer": _integer, "double": _double, "boolean": _boolean}[column_type](text)
-        if (column_type != "datetime")
-        else _moment(text, time_zone)
-    )
+    if column_type == "datetime":
+        return _moment(text, time_zone)
+    return {"integer": _integer, "double": _double, "boolean": _boolean}[column_type](text)
+
+
+def tidy(text: str, column_type: str) -> str:
+    """Return a readable operand as it is stored: as typed, but without blanks around, and yes/no as true/false."""
+    if column_type == "boolean":
+        return str(_boolean(text.strip())).lower()
+    return text if column_type == "text" else text.strip()
 
 
 def _integer(text: str) -> int:
@@ -62,6 +74,6 @@ def _moment(text: str, time_zone: ZoneInfo) -> datetime:
             raise ValueError
         day, minutes, seconds, offset = found.groups()
         moment = datetime.fromisoformat(f"{day} {minutes or '00:00'}{seconds or ':00'}{offset or ''}")
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=time_zone)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and the last day of all years may have no UTC
         raise ValueError("type a date such as 2026-03-31 or 2026-03-31 14:30") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=time_zone)).astimezone(UTC)

@@ -7,13 +7,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from chalicelib import errors
 from chalicelib.database.base import LEARNERS
-from chalicelib.formulas import operands
-from chalicelib.formulas.check import Columns, holds_nothing
+from chalicelib.formulas.check import Columns, typed_values
 from chalicelib.formulas.operators import OPERATORS
-from chalicelib.formulas.tree import Group, Node, Rule, parse
+from chalicelib.formulas.tree import Group, Node, Rule, holds_nothing, parse
 
 SQL_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "integer": sa.BigInteger(), "double": sa.Double(), "boolean": sa.Boolean(),
@@ -57,15 +57,16 @@ def _group(group: Group, members: list[Truth]) -> Truth:
 
 
 def _rule(rule: Rule, columns: Columns, table: sa.FromClause, zone: ZoneInfo) -> Truth:
-    column, operator = columns.get(rule.column), OPERATORS.get(rule.operator)
-    if column is None or operator is None or column.type not in operator.types:
-        name = f"“{column.name}”" if column else "a column that was deleted"
-        raise errors.Invalid(f"A rule on {name} can't be used any more. Open the rules and repair it.")
-    kind = SQL_TYPES[column.type]
     try:
-        values = [sa.literal(operands.read(text, column.type, zone), kind) for text in rule.values]
+        typed = typed_values(rule, columns, zone)
     except ValueError as error:
-        raise errors.Invalid(f"A rule on “{column.name}” can't be used: {error}.") from error
+        raise errors.Invalid(f"A rule can't be used any more: {error}. Open the rules and repair it.") from error
+    column, operator = columns[rule.column], OPERATORS[rule.operator]
+    kind = SQL_TYPES[column.type]
+    if operator.operands < 0:  # one parameter, however long the list: a statement has room for 32,767 of them
+        values: list[sa.ColumnElement[Any]] = [sa.literal(typed, ARRAY(kind))]
+    else:
+        values = [sa.literal(value, kind) for value in typed]
     value: Value = table.c[f"c{column.id}"]
     if column.type == "double":
         value = sa.func.nullif(value, _NOT_A_NUMBER, type_=kind)  # counts as missing, like a blank
@@ -110,8 +111,8 @@ _OPERATIONS: Mapping[str, Callable[..., Truth]] = {
     "not_contains": lambda value, text: _true_when_null(sa.not_(_contains(value, text))),
     "ends_with": lambda value, text: _false_when_null(_ends(value, text)),
     "not_ends_with": lambda value, text: _true_when_null(sa.not_(_ends(value, text))),
-    "is_one_of": lambda value, *others: _false_when_null(value.in_(others)),
-    "is_none_of": lambda value, *others: _true_when_null(value.not_in(others)),
+    "is_one_of": lambda value, others: _false_when_null(value == sa.any_(others)),
+    "is_none_of": lambda value, others: _true_when_null(value != sa.all_(others)),
     "is_empty": lambda value: sa.or_(value.is_(None), value == ""),
     "is_not_empty": lambda value: _false_when_null(value != ""),
     "is_null": lambda value: value.is_(None),
@@ -142,14 +143,18 @@ def counts_select(
     and `none` (of these, those for whom no condition holds).
     """
     table = learners(workflow_id, columns)
+    flags = {f"k{key}": condition(formula, columns, table, time_zone) for key, formula in conditions.items()}
     chosen = condition(filter_formula, columns, table, time_zone)
-    truths = {key: condition(formula, columns, table, time_zone) for key, formula in conditions.items()}
-    selected = sa.func.count().filter(chosen)
-    none_holds = sa.and_(chosen, *(sa.not_(truth) for truth in truths.values()))
+    # OFFSET 0 keeps PostgreSQL from writing each formula out wherever its flag is used, so that each runs once a row.
+    inner = sa.select(
+        chosen.label("chosen"), *(truth.label(name) for name, truth in flags.items())
+    ).select_from(table).offset(sa.literal_column("0")).subquery("flags")  # fmt: skip
+    held = [inner.c[name] for name in flags]
     counts: list[Any] = [
         sa.func.count().label("total"),
-        selected.label("selected"),
-        *(sa.func.count().filter(sa.and_(chosen, truth)).label(f"k{key}") for key, truth in truths.items()),
-        (sa.func.count().filter(none_holds) if truths else sa.literal(0)).label("none"),
+        sa.func.count().filter(inner.c.chosen).label("selected"),
+        *(sa.func.count().filter(sa.and_(inner.c.chosen, truth)).label(truth.name) for truth in held),
     ]
-    return sa.select(*counts).select_from(table)
+    none_holds = sa.and_(inner.c.chosen, *(sa.not_(truth) for truth in held))
+    counts.append((sa.func.count().filter(none_holds) if held else sa.literal(0)).label("none"))
+    return sa.select(*counts).select_from(inner)

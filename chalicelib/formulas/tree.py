@@ -12,8 +12,9 @@ from typing import Any
 
 from chalicelib import errors
 
-MAX_DEPTH = 8
+MAX_DEPTH = 20
 MAX_RULES = 500
+MAX_GROUPS = 500
 MAX_VALUES = 1000
 
 
@@ -49,6 +50,8 @@ def parse(formula: Any) -> Group:
     assert isinstance(group, Group), "what has members is a group"
     if sum(1 for _ in rules(group)) > MAX_RULES:
         raise errors.Invalid(f"A rule set can have at most {MAX_RULES} rules.")
+    if _groups(group) > MAX_GROUPS:
+        raise errors.Invalid(f"A rule set can have at most {MAX_GROUPS} groups.")
     return group
 
 
@@ -61,16 +64,22 @@ def _parse(node: Any, depth: int) -> Node:
         if name in node:
             if not isinstance(node[name], list) or node.keys() - {name, "not"}:
                 raise _broken()
+            if not isinstance(node.get("not", False), bool):
+                raise _broken()
             members = tuple(_parse(member, depth + 1) for member in node[name])
-            return Group(name == "all", members, node.get("not") is True)
+            return Group(name == "all", members, node.get("not", False))
     if not isinstance(node.get("op"), str) or node.keys() - {"column", "op", "value"}:
         raise _broken()
     column = node.get("column")
     return Rule(column if type(column) is int else 0, node["op"], _values(node.get("value")))
 
 
+def _groups(node: Node) -> int:
+    return 0 if isinstance(node, Rule) else 1 + sum(_groups(member) for member in node.members)
+
+
 def _values(value: Any) -> tuple[str, ...]:
-    values = [] if value is None else value if isinstance(value, list) else [value]
+    values = [] if value in (None, "") else value if isinstance(value, list) else [value]
     if len(values) > MAX_VALUES or any(not isinstance(item, (str, int, float)) for item in values):
         raise _broken()
     return tuple(str(item) for item in values)
@@ -102,6 +111,15 @@ def rules(node: Node) -> Iterator[Rule]:
         yield from rules(member)
 
 
+def holds_nothing(formula: Any) -> bool:
+    """Tell whether a stored formula selects every row because it has no rules."""
+    if not formula:
+        return True
+    return isinstance(formula, dict) and formula.keys() <= {"all", "any", "not"} and not (
+        formula.get("all") or formula.get("any")
+    )  # fmt: skip
+
+
 def references(formula: Any) -> set[int]:
     """Return the ids of the columns that a stored formula uses."""
-    return {rule.column for rule in rules(parse(formula))} if formula else set()
+    return {rule.column for rule in rules(parse(formula))} if not holds_nothing(formula) else set()

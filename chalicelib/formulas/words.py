@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.formulas.check import Columns, holds_nothing
+from chalicelib.formulas.check import Columns
 from chalicelib.formulas.operators import OPERATORS
-from chalicelib.formulas.tree import Group, Node, Rule, parse
+from chalicelib.formulas.tree import Group, Node, Rule, holds_nothing, parse
 
 #: So many values of a list are named; the rest is counted.
 NAMED = 5
@@ -33,17 +33,20 @@ def _group(group: Group, columns: Columns, outermost: bool) -> str:
 
 def _rule(rule: Rule, columns: Columns) -> str:
     column, operator = columns.get(rule.column), OPERATORS.get(rule.operator)
-    name = column.name if column else "a deleted column"
-    said = operator.words if operator else rule.operator
-    values = [_value(value, column.type if column else "text") for value in rule.values]
-    if operator and operator.operands == 2 and len(values) == 2:
-        return f"{name} {said} {values[0]} and {values[1]}"
+    name, kind = (column.name, column.type) if column else ("a deleted column", "text")
+    said = operator.said(kind) if operator else rule.operator
+    values = _joined([_value(value, kind) for value in rule.values], "and" if "between" in rule.operator else "or")
+    sentence = f"{name} {said} {values}".rstrip()
+    return f"{sentence} (or missing)" if operator and operator.keeps_missing else sentence
+
+
+def _joined(values: list[str], word: str) -> str:
     if len(values) > NAMED:
         values = [*values[:NAMED], f"{len(values) - NAMED} more"]
-    return f"{name} {said} {', '.join(values)}".rstrip()
+    return f" {word} ".join([", ".join(values[:-1]), values[-1]]) if len(values) > 1 else "".join(values)
 
 
 def _value(value: str, column_type: str) -> str:
     if column_type == "boolean":
         return "yes" if value.strip().lower() in {"true", "yes", "1"} else "no"
-    return f"“{value}”" if column_type == "text" else value.strip()
+    return f"“{value}”" if column_type == "text" else value.strip().replace("T", " ")

@@ -19,7 +19,7 @@ from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.formulas.operators import OPERATORS, TYPES, for_type
 
 WORKFLOW = 999_001
-COLUMNS = {number: ColumnInfo(number, f"a {kind} column", kind) for number, kind in enumerate(TYPES, 1)}
+COLUMNS = {number: ColumnInfo(number, f"an {kind} column", kind) for number, kind in enumerate(TYPES, 1)}
 ID_OF = {column.type: column.id for column in COLUMNS.values()}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEXTS = ["", " ", "FASS", "fass", "100%", "a_b", "ab", 'it\'s "quoted" \\', "Zoë 🎓", "%", None]
@@ -96,7 +96,7 @@ OPERANDS: dict[str, list[tuple[str, Any]]] = {
     "boolean": [("true", True), ("no", False)],
     "datetime": [("2026-03-04 12:00:00", NOON.replace(day=4)), ("2026-03-02T12:00:00Z", NOON.replace(day=2)),
                  ("2026-03-05 14:00:00 +02:00", NOON.replace(day=5)), ("2026-04-01", datetime(2026, 4, 1, tzinfo=UTC))],
-    "text": [(text, text) for text in TEXTS if text is not None],
+    "text": [(text, text) for text in TEXTS if text],  # an empty operand is refused
 }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def test_a_moment_without_an_offset_is_of_the_workflows_zone(table: Connection) 
     assert selected(table, formula, "UTC") == set()
 
 
-@pytest.mark.parametrize("formula", [None, {}, {"all": []}, {"any": []}])
+@pytest.mark.parametrize("formula", [None, {}, {"all": []}, {"any": []}, {"any": [], "not": True}])
 def test_no_formula_selects_everybody(table: Connection, formula: Any) -> None:
     assert selected(table, formula) == set(range(len(ROWS)))
 
@@ -135,6 +135,36 @@ def test_counts_come_from_one_statement_and_within_the_filter(table: Connection)
     low, high = rule("integer", "less", "3"), rule("integer", "greater", "7")
     select = sql.counts_select(WORKFLOW, COLUMNS, rule("integer", "is_not_null"), {7: low, 8: high})
     assert table.execute(select).mappings().one() == {"total": 12, "selected": 10, "k7": 3, "k8": 2, "none": 5}
+
+
+def test_counts_leave_room_for_long_filters_and_many_conditions(table: Connection) -> None:
+    long_list = {"all": [{"column": ID_OF["integer"], "op": "is_one_of", "value": [str(n) for n in range(1000)]}]}
+    long_filter = {"any": [rule("integer", "equal", str(n)) for n in range(100)]}
+    select = sql.counts_select(WORKFLOW, COLUMNS, long_filter, dict.fromkeys(range(100), long_list))
+    counts = table.execute(select).mappings().one()
+    assert (counts["selected"], counts["k99"], counts["none"]) == (10, 10, 0)
+
+
+def test_without_conditions_nobody_is_left_over(table: Connection) -> None:
+    counts = table.execute(sql.counts_select(WORKFLOW, COLUMNS, None, {})).mappings().one()
+    assert counts == {"total": 12, "selected": 12, "none": 0}
+
+
+def test_flags_come_with_the_values_of_each_row(table: Connection) -> None:
+    select = sql.flags_select(WORKFLOW, COLUMNS, rule("integer", "less", "5"), {7: rule("boolean", "equal", "true")})
+    row = table.execute(select.where(sa.column("row_id") == 2)).mappings().one()
+    assert dict(row) == {
+        "row_id": 2, "filter": True, "k7": True, "c1": 2, "c2": 1.0, "c3": True, "c4": NOON.replace(day=3), "c5": "FASS"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"op": "between", "value": "3"}, {"op": "is_null", "value": "3"}, {"op": "equal"}, {"op": "less", "value": "x"}],
+)
+def test_a_stored_rule_that_cannot_be_run_is_an_error_and_not_false(table: Connection, broken: dict[str, Any]) -> None:
+    with pytest.raises(errors.Invalid, match="an integer column"):
+        selected(table, {"all": [{"column": ID_OF["integer"], **broken}]})
 
 
 def test_a_rule_on_a_deleted_column_is_an_error_and_not_false(table: Connection) -> None:
