@@ -69,6 +69,17 @@ def enqueue(
     return job
 
 
+def get(session: Session, workflow_id: int, user_id: int, kind: str, job_id: int) -> Job:
+    """Return a job that this user started in the workflow.
+
+    Raises errors.NotFound when there is none of this kind.
+    """
+    job = session.get(Job, job_id)
+    if job is None or (job.workflow_id, job.user_id, job.kind) != (workflow_id, user_id, kind):
+        raise errors.NotFound
+    return job
+
+
 def claim(session: Session, job_id: int) -> Job | None:
     """Take the job if it is due and nobody works on it; None when it is done, failed, early or taken.
 

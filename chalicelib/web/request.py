@@ -103,7 +103,8 @@ class Request:
     @property
     def wants_part(self) -> bool:
         """Whether HTMX asks for a part of the page instead of the whole."""
-        return self.headers.get("hx-request") == "true" and self.headers.get("hx-boosted") != "true"
+        whole = {"hx-boosted", "hx-history-restore-request"}
+        return self.headers.get("hx-request") == "true" and all(self.headers.get(name) != "true" for name in whole)
 
 
 def parse_form(body: bytes | str) -> Values:

@@ -1,0 +1,263 @@
+"""Changes that people make by hand: one cell, one learner, one column's name. Bulk changes are in `uploads`.
+
+What was there before is kept in the event of the change, so each of them can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.audit import service as audit
+from chalicelib.tables import cells, names, queries, store
+from chalicelib.tables.models import Column
+from chalicelib.workflows import service as workflows
+from chalicelib.workflows.models import Workflow
+
+UNIQUE_VIOLATION = "23505"
+GONE = "This learner is not in the table any more."
+Result = TypeVar("Result")
+
+
+class Changed(errors.Conflict):
+    """Raised when a cell no longer has the value that was shown; `now` is what it has."""
+
+    def __init__(self, now: Any) -> None:
+        super().__init__("Somebody changed this value meanwhile.")
+        self.now = now
+
+
+def value(session: Session, workflow_id: int, row_id: int, column: Column) -> Any:
+    """Return one cell.
+
+    Raises errors.NotFound when there is no such row.
+    """
+    return _value(session, workflow_id, row_id, column, "")
+
+
+def _value(session: Session, workflow_id: int, row_id: int, column: Column, lock: str) -> Any:
+    statement = f"SELECT c{column.id} FROM {store.table(workflow_id)} WHERE row_id = :row_id {lock}"
+    found = session.execute(text(statement), {"row_id": row_id}).one_or_none()
+    if found is None:
+        raise errors.NotFound(GONE)
+    return found[0]
+
+
+def row(session: Session, workflow: Workflow, row_id: int, columns: list[Column]) -> dict[int, Any]:
+    """Return all values of a learner by column id.
+
+    Raises errors.NotFound when there is no such row.
+    """
+    if workflow.row_count is None:
+        raise errors.NotFound
+    names_of = ", ".join(["row_id", *(f"c{column.id}" for column in columns)])
+    statement = f"SELECT {names_of} FROM {store.table(workflow.id)} WHERE row_id = :row_id"
+    found = session.execute(text(statement), {"row_id": row_id}).one_or_none()
+    if found is None:
+        raise errors.NotFound(GONE)
+    return {column.id: item for column, item in zip(columns, found[1:], strict=True)}
+
+
+def change_cell(
+    session: Session, workflow: Workflow, user_id: int, row_id: int, column: Column, new: Any, *, seen: str
+) -> int | None:
+    """Give one cell a value of its column's type; `seen` is the seal of the value that was on the screen.
+
+    Returns the id of the event by which it can be taken back; None when the cell has this value already.
+    Raises Changed when the cell has another value by now, errors.Invalid (field `value`) when a key is taken,
+    errors.Conflict when the table is locked for more than 3 s, errors.NotFound when the row is gone.
+    """
+
+    def change() -> int | None:
+        old = _value(session, workflow.id, row_id, column, "FOR UPDATE")
+        if old == new and (old is None) == (new is None):
+            return None
+        if cells.seal(old) != seen:
+            raise Changed(old)
+        session.execute(
+            text(f"UPDATE {store.table(workflow.id)} SET c{column.id} = :new WHERE row_id = :row_id"),
+            {"new": new, "row_id": row_id},
+        )
+        return _record(
+            session, workflow, user_id, "cell_changed", row_id=row_id, column_id=column.id, column=column.name,
+            old=_kept(old), new=_kept(new),
+        )  # fmt: skip
+
+    return _writing(session, workflow, {column.id: column}, {column.id: new}, change, "value")
+
+
+def add_row(
+    session: Session, workflow: Workflow, user_id: int, columns: list[Column], values: Mapping[int, Any],
+    *, row_id: int | None = None,
+) -> int:  # fmt: skip
+    """Add a learner with these values by column id and return the row's id.
+
+    `row_id` is for one that comes back. Raises errors.Invalid (fields `c<id>`) when a key is taken or missing,
+    errors.Conflict when the table is locked for more than 3 s.
+    """
+    missing = {f"c{c.id}": "This column tells learners apart, so it needs a value." for c in columns
+               if c.is_key and values.get(c.id) is None}  # fmt: skip
+    if missing:
+        raise errors.Invalid("A learner needs a value in every key column.", missing)
+    given = {f"c{column.id}": values.get(column.id) for column in columns}
+    if row_id is not None:
+        given["row_id"] = row_id
+
+    def add() -> int:
+        statement = f"""INSERT INTO {store.table(workflow.id)} ({", ".join(given)})
+            VALUES ({", ".join(f":{name}" for name in given)}) RETURNING row_id"""
+        added = int(session.scalar(text(statement), given) or 0)
+        _count(session, workflow, 1)
+        _record(session, workflow, user_id, "row_added", row_id=added, name=_label(columns, values))
+        return added
+
+    return _writing(session, workflow, {c.id: c for c in columns}, values, add, None)
+
+
+def delete_row(session: Session, workflow: Workflow, user_id: int, row_id: int, columns: list[Column]) -> int:
+    """Delete a learner and return the id of the event by which they can be brought back.
+
+    Raises errors.NotFound when there is no such row, errors.Conflict when the table is locked for more than 3 s.
+    """
+
+    def delete() -> int:
+        values = row(session, workflow, row_id, columns)
+        session.execute(
+            text(f"DELETE FROM {store.table(workflow.id)} WHERE row_id = :row_id"), {"row_id": row_id}
+        )  # fmt: skip
+        _count(session, workflow, -1)
+        kept = {str(column_id): _kept(item) for column_id, item in values.items() if item is not None}
+        return _record(
+            session, workflow, user_id, "row_deleted", row_id=row_id, name=_label(columns, values), values=kept
+        )
+
+    return _writing(session, workflow, {}, {}, delete, None)
+
+
+def take_back(session: Session, workflow: Workflow, user_id: int, event_id: int) -> int | None:
+    """Undo a change of a cell or the deletion of a learner.
+
+    Raises errors.NotFound for other events, Changed when the cell was changed again, errors.Invalid when the value
+    does not fit the column any more.
+    """
+    event = audit.get(session, workflow.id, event_id)
+    detail = event.detail
+    if event.type == "cell_changed":
+        column = queries.column(session, workflow.id, detail["column_id"])
+        old, new = cells.restored(detail["old"], column.type), cells.restored(detail["new"], column.type)
+        return change_cell(session, workflow, user_id, detail["row_id"], column, old, seen=cells.seal(new))
+    if event.type == "row_deleted":
+        columns = queries.columns(session, workflow.id)
+        values = {c.id: cells.restored(detail["values"].get(str(c.id)), c.type) for c in columns}
+        if _is_there(session, workflow, detail["row_id"]):
+            raise errors.Conflict("This learner is in the table again.")
+        add_row(session, workflow, user_id, columns, values, row_id=detail["row_id"])
+        return None
+    raise errors.NotFound
+
+
+def change_column(
+    session: Session, workflow: Workflow, user_id: int, column: Column, name: str, description: str
+) -> None:
+    """Give a column another name and description; texts and conditions follow, as they refer to its id.
+
+    Raises errors.Invalid (field `name`) when the name can't be used.
+    """
+    name, old = names.tidy(name), column.name
+    if problem := names.problem(name):
+        raise errors.Invalid("This name can't be used.", {"name": problem})
+    if any(other.name == name and other.id != column.id for other in queries.columns(session, workflow.id)):
+        raise errors.Invalid("This name is in use.", {"name": "Another column has this name."})
+    column.name, column.description = name, description.strip()
+    if name != old:
+        audit.record(session, "column_renamed", workflow_id=workflow.id, user_id=user_id, old=old, name=name)
+    workflows.touch(workflow)
+    session.flush()
+
+
+def delete_column(session: Session, workflow: Workflow, user_id: int, column: Column) -> int:
+    """Take a column out of the table; its values stay until it can't be brought back any more.
+
+    Raises errors.Invalid when learners could no longer be told apart without it.
+    """
+    keys = [other for other in queries.columns(session, workflow.id) if other.is_key]
+    if column.is_key and len(keys) == 1:
+        raise errors.Invalid("This is the only column that tells learners apart, so it has to stay.")
+    column.deleted_at = clock.now()
+    return _record(session, workflow, user_id, "column_deleted", column_id=column.id, name=column.name)
+
+
+def _is_there(session: Session, workflow: Workflow, row_id: int) -> bool:
+    statement = f"SELECT 1 FROM {store.table(workflow.id)} WHERE row_id = :row_id"
+    return session.scalar(text(statement), {"row_id": row_id}) is not None
+
+
+def _writing(
+    session: Session, workflow: Workflow, columns: Mapping[int, Column], values: Mapping[int, Any],
+    work: Callable[[], Result], field: str | None,
+) -> Result:  # fmt: skip
+    """Do `work` under the lock for rows, and put what PostgreSQL refuses into words."""
+    if workflow.row_count is None:
+        raise errors.NotFound
+    store.lock_for_rows(session, workflow.id)
+    try:
+        with session.begin_nested():
+            return work()
+    except DBAPIError as error:
+        state = store.sqlstate(error)
+        if state == UNIQUE_VIOLATION:
+            _refuse_taken(session, workflow, columns, values, field, error)
+        if state in {store.LOCK_NOT_AVAILABLE, store.DEADLOCK}:
+            message = "Somebody else is changing this learner just now. Nothing was changed; please try again."
+            raise errors.Conflict(message) from error
+        raise
+
+
+def _refuse_taken(
+    session: Session, workflow: Workflow, columns: Mapping[int, Column], values: Mapping[int, Any],
+    field: str | None, error: Exception,
+) -> NoReturn:  # fmt: skip
+    """Say which key belongs to another learner."""
+    for column in columns.values():
+        if not column.is_key or values.get(column.id) is None:
+            continue
+        statement = f"SELECT 1 FROM {store.table(workflow.id)} WHERE c{column.id} = :value"
+        if session.scalar(text(statement), {"value": values[column.id]}) is not None:
+            taken = cells.shown(values[column.id], cells.UTC_ZONE)[: cells.MAX_SHOWN]
+            message = f"Another learner already has “{taken}” in “{column.name}”."
+            raise errors.Invalid(message, {field or f"c{column.id}": message}) from error
+    raise errors.Conflict("Somebody added this learner meanwhile.") from error
+
+
+def _count(session: Session, workflow: Workflow, step: int) -> None:
+    # Not from what this session read: somebody else may have added a row meanwhile.
+    workflow.row_count = session.scalar(
+        text("UPDATE ontask.workflow SET row_count = row_count + :step WHERE id = :id RETURNING row_count"),
+        {"step": step, "id": workflow.id},
+    )
+
+
+def _record(session: Session, workflow: Workflow, user_id: int, event_type: str, **detail: Any) -> int:
+    workflows.touch(workflow)
+    event = audit.record(session, event_type, workflow_id=workflow.id, user_id=user_id, **detail)
+    session.flush()
+    return event.id
+
+
+def _kept(item: Any) -> str | None:
+    if isinstance(item, datetime):
+        item = item.astimezone(UTC)
+    return None if item is None else cells.stored(item)
+
+
+def _label(columns: list[Column], values: Mapping[int, Any]) -> str:
+    """Return what a learner is called: the first key's value."""
+    key = next((column for column in columns if column.is_key), None)
+    found = values.get(key.id) if key else None
+    return "" if found is None else cells.shown(found, cells.UTC_ZONE)[: cells.MAX_SHOWN]

@@ -1,0 +1,122 @@
+"""How the values of each column are spread: for the small picture in its header and the learner's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from chalicelib.tables.models import Column
+from chalicelib.tables.store import table
+
+BARS = 10
+#: A sample of so many learners shows the same picture as all of them do.
+SAMPLE_ROWS = 2_000
+#: Up to so many rows the pictures come with the page; beyond, after it.
+IMMEDIATE_ROWS = 20_000
+#: The same for tables with hundreds of columns.
+IMMEDIATE_CELLS = 60_000
+#: A column with more different texts than this holds names or answers: bars would say nothing.
+MOST_WORDS = 30
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One column's distribution. `bars` are shares of the highest one, 0 to 100; none where they say nothing."""
+
+    bars: list[int] = field(default_factory=list)
+    present: int = 0
+    missing: int = 0
+    lowest: float | None = None
+    highest: float | None = None
+    mean: float | None = None
+    #: The most frequent texts.
+    words: list[str] = field(default_factory=list)
+    #: Only some learners were looked at.
+    is_sample: bool = False
+
+
+def is_immediate(row_count: int, column_count: int) -> bool:
+    """Tell whether the pictures can be computed while somebody waits for the page."""
+    return row_count <= IMMEDIATE_ROWS and min(row_count, SAMPLE_ROWS) * column_count <= IMMEDIATE_CELLS
+
+
+def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_count: int) -> dict[int, Spread]:
+    """Return the distribution of each column by its id, from one statement over all rows or a sample of them."""
+    if not columns:
+        return {}
+    sample = _sample(row_count)
+    numbers = _pairs((column.id, _as_number(column)) for column in columns if column.type != "text")
+    words = _pairs((column.id, f"left(c{column.id}, 40)") for column in columns if column.type == "text")
+    # Numbers beyond 1e100 would overflow sums and buckets; they are left out of the picture.
+    statement = f"""
+        WITH looked_at AS MATERIALIZED (SELECT * FROM {table(workflow_id)} {sample}),
+        numbers AS (SELECT v.id, CASE WHEN abs(v.x) < 1e100 THEN v.x END AS x
+                    FROM looked_at, LATERAL (VALUES {numbers or "(0, CAST(NULL AS double precision))"}) v(id, x)),
+        ranges AS (SELECT id, min(x) AS lo, max(x) AS hi, avg(x) AS mean, count(x) AS present, count(*) AS total
+                   FROM numbers GROUP BY id),
+        bars AS (SELECT n.id,
+                        CASE WHEN r.hi > r.lo THEN least({BARS}, width_bucket(n.x, r.lo, r.hi, {BARS}))
+                             ELSE 1 END AS bar,
+                        count(*) AS height
+                 FROM numbers n JOIN ranges r ON r.id = n.id WHERE n.x IS NOT NULL GROUP BY 1, 2),
+        words AS (SELECT v.id, v.word, count(*) AS height
+                  FROM looked_at, LATERAL (VALUES {words or "(0, CAST(NULL AS text))"}) v(id, word) GROUP BY 1, 2),
+        ranked AS (SELECT id, word, height, row_number() OVER (PARTITION BY id ORDER BY height DESC, word) AS rank,
+                          count(*) OVER (PARTITION BY id) AS different
+                   FROM words WHERE word IS NOT NULL),
+        counts AS (SELECT id, coalesce(sum(height) FILTER (WHERE word IS NOT NULL), 0) AS present,
+                          sum(height) AS total FROM words GROUP BY id)
+        SELECT 'range' AS part, id, NULL AS word, lo, hi, mean, present, total, 0 AS bar, 0 AS height FROM ranges
+        UNION ALL SELECT 'bar', id, NULL, NULL, NULL, NULL, 0, 0, bar, height FROM bars
+        UNION ALL SELECT 'range', id, NULL, NULL, NULL, NULL, present, total, 0, 0 FROM counts
+        UNION ALL SELECT 'word', id, word, NULL, NULL, NULL, 0, 0, rank, height FROM ranked
+                  WHERE rank <= {BARS} AND different <= {MOST_WORDS}"""  # fmt: skip
+    rows = session.execute(text(statement)).mappings().all()
+    return {
+        column.id: _spread(column, [row for row in rows if row["id"] == column.id], bool(sample)) for column in columns
+    }
+
+
+def _pairs(found: Iterable[tuple[int, str]]) -> str:
+    return ", ".join(f"({column_id}, {value})" for column_id, value in found)
+
+
+def _as_number(column: Column) -> str:
+    name = f"c{column.id}"
+    if column.type == "boolean":
+        return f"CAST(CAST({name} AS integer) AS double precision)"
+    if column.type == "datetime":
+        return f"CAST(extract(epoch FROM {name}) AS double precision)"
+    return f"CAST({name} AS double precision)"
+
+
+def _sample(row_count: int) -> str:
+    """Return the clause that reads about SAMPLE_ROWS rows, always the same ones."""
+    if row_count <= SAMPLE_ROWS:
+        return ""
+    # Single rows while that is quick, whole pages of the table where reading each row would not be.
+    method = "BERNOULLI" if row_count <= IMMEDIATE_ROWS else "SYSTEM"
+    return f"TABLESAMPLE {method} ({100 * SAMPLE_ROWS / row_count:.6f}) REPEATABLE (1)"
+
+
+def _spread(column: Column, rows: Sequence[Any], is_sample: bool) -> Spread:
+    about = next((row for row in rows if row["part"] == "range"), None)
+    if about is None:
+        return Spread(is_sample=is_sample)
+    words = [row["word"] for row in sorted(rows, key=lambda row: row["bar"]) if row["part"] == "word"]
+    heights = {row["bar"]: row["height"] for row in rows if row["part"] in {"bar", "word"}}
+    positions: Iterable[int] = range(1, BARS + 1)
+    if column.type == "boolean" and about["lo"] == about["hi"]:
+        heights = {BARS if about["lo"] else 1: about["present"]}
+    if column.type == "boolean":
+        positions = (1, BARS)
+    elif column.type == "text" or about["lo"] == about["hi"]:
+        positions = sorted(heights)
+    top = max(heights.values(), default=0)
+    bars = [round(100 * heights.get(position, 0) / top) for position in positions] if top else []
+    present, total = int(about["present"]), int(about["total"])
+    return Spread(bars, present, total - present, about["lo"], about["hi"], about["mean"], words, is_sample)
