@@ -3,9 +3,9 @@
 from chalicelib.actions.language.compile import CompiledText, compile_template
 from chalicelib.actions.language.names import Names
 from chalicelib.actions.language.syntax import Problem, RenderError, TemplateError
-from chalicelib.actions.language.translate import ids_to_names, names_to_ids, references
+from chalicelib.actions.language.translate import ids_to_names, names_to_ids, references, renumber
 
 __all__ = [
     "CompiledText", "Names", "Problem", "RenderError", "TemplateError", "compile_template", "ids_to_names",
-    "names_to_ids", "references",
+    "names_to_ids", "references", "renumber",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from chalicelib.actions.language.names import Names
@@ -64,6 +64,18 @@ def references(stored: str, output: Output = "html") -> set[Reference]:
     Raises TemplateError when `stored` is not a stored text.
     """
     return set(references_of(parse(stored, None, output)))
+
+
+def renumber(stored: str, others: Mapping[Reference, Reference], output: Output = "html") -> str:
+    """Return a stored text that refers to other objects: each reference that is a key of `others` is replaced.
+
+    Raises TemplateError when `stored` is not a stored text.
+    """
+
+    def shown(reference: Reference) -> str:
+        return f"@{others.get(reference, reference)}"
+
+    return _print(parse(stored, None, output), shown, shown, is_html=output == "html")
 
 
 def _quote(reference: Reference, names: Names) -> str:

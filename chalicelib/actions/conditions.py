@@ -1,0 +1,167 @@
+"""The conditions of a message: named formulas that its text can ask for."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.actions import queries
+from chalicelib.actions.forms import ConditionForm
+from chalicelib.actions.language.scan import find_tags
+from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.service import MAX_DESCRIPTION_LENGTH
+from chalicelib.audit import service as audit
+from chalicelib.formulas.check import Columns, check
+from chalicelib.tables import names
+
+#: More make the editor slow, and nobody keeps them apart.
+MAX_CONDITIONS = 200
+_MARKUP = re.compile(r"<[^>]*>|\{[{%].*?[%}]\}", re.DOTALL)
+_EXCERPT = 40
+
+
+def get(session: Session, action: Action, condition_id: int, *, in_trash: bool = False) -> Condition:
+    """Return a condition of the message.
+
+    Raises errors.NotFound when there is none.
+    """
+    condition = session.scalar(
+        select(Condition)
+        .where(Condition.id == condition_id, Condition.action_id == action.id)
+        .where(Condition.deleted_at.is_not(None) if in_trash else Condition.deleted_at.is_(None))
+    )
+    if condition is None:
+        raise errors.NotFound
+    return condition
+
+
+def create(
+    session: Session, user_id: int, action: Action, form: ConditionForm, columns: Columns, time_zone: str
+) -> Condition:
+    """Add a condition.
+
+    Raises errors.Invalid for a name that is empty, not allowed or taken by a column or condition, and for a formula
+    that is empty or can't be used.
+    """
+    name, formula = _checked(session, action, form, columns, time_zone)
+    last, count = session.execute(
+        select(func.coalesce(func.max(Condition.position), 0), func.count())
+        .where(Condition.action_id == action.id, Condition.deleted_at.is_(None))
+    ).one()  # fmt: skip
+    if count >= MAX_CONDITIONS:
+        raise errors.Invalid(f"A message can have {MAX_CONDITIONS} conditions.", {"name": "Delete another one first."})
+    condition = Condition(
+        action_id=action.id, name=name, description=form.description, formula=formula, position=last + 1,
+        created_at=clock.now(),
+    )  # fmt: skip
+    session.add(condition)
+    session.flush()
+    _record(session, "condition_created", user_id, action, condition)
+    return condition
+
+
+def change(
+    session: Session, user_id: int, action: Action, condition: Condition, form: ConditionForm, columns: Columns,
+    time_zone: str,
+) -> None:  # fmt: skip
+    """Give the condition another name, description or formula. The text refers to it by id and needs no change.
+
+    Raises errors.Invalid as `create` does.
+    """
+    old = condition.name
+    name, formula = _checked(session, action, form, columns, time_zone, but=condition.id)
+    condition.name, condition.description, condition.formula = name, form.description, formula
+    action.updated_at = clock.now()
+    _record(session, "condition_changed", user_id, action, condition, old=old)
+
+
+def copy(session: Session, user_id: int, action: Action, condition: Condition, columns: Columns) -> Condition:
+    """Add a copy of the condition to the same message."""
+    taken = {one.name for one in queries.conditions(session, action.id)} | {one.name for one in columns.values()}
+    name = f"Copy of {condition.name}"[: names.MAX_NAME_LENGTH]
+    twin = Condition(
+        action_id=action.id, name=name if name not in taken else names.unused(name, taken),
+        description=condition.description, formula=condition.formula, position=condition.position + 1,
+        created_at=clock.now(),
+    )  # fmt: skip
+    session.add(twin)
+    session.flush()
+    _record(session, "condition_created", user_id, action, twin)
+    return twin
+
+
+def delete(session: Session, user_id: int, action: Action, condition: Condition) -> None:
+    """Put the condition aside; `restore` takes it back.
+
+    Raises errors.Conflict when the text uses it, saying where: that part would vanish for everybody.
+    """
+    if places := uses(action, condition.id):
+        raise errors.Conflict(
+            f"The message still uses “{condition.name}”: {'; '.join(places)}. Take it out of there first."
+        )
+    condition.deleted_at = clock.now()
+    _record(session, "condition_deleted", user_id, action, condition)
+
+
+def restore(session: Session, user_id: int, action: Action, condition: Condition, columns: Columns) -> None:
+    """Take a deleted condition back, under another name when its own is in use by now."""
+    taken = {one.name for one in queries.conditions(session, action.id)} | {one.name for one in columns.values()}
+    if condition.name in taken:
+        condition.name = names.unused(condition.name, taken)
+    condition.deleted_at = None
+    _record(session, "condition_restored", user_id, action, condition)
+
+
+def uses(action: Action, condition_id: int) -> list[str]:
+    """Return where the message asks for the condition, in words."""
+    reference = re.compile(rf"@k{condition_id}(?![0-9])")
+    tags = [tag for tag in find_tags(action.text, is_html=True)[0] if reference.search(tag.text)]
+    places = [f"in the text before “{_words_after(action.text, tag.end)}”" for tag in tags]
+    if reference.search(str(action.send_defaults.get("subject", ""))):
+        places.append("in the subject")
+    return places
+
+
+def _words_after(text: str, position: int) -> str:
+    plain = " ".join(html.unescape(_MARKUP.sub(" ", text[position : position + 2000])).split())
+    return plain if len(plain) <= _EXCERPT else plain[:_EXCERPT].rstrip() + " …"
+
+
+def _checked(
+    session: Session, action: Action, form: ConditionForm, columns: Columns, time_zone: str, but: int = 0
+) -> tuple[str, dict[str, Any]]:
+    problems: dict[str, str] = {}
+    name = names.tidy(form.name)
+    if problem := names.problem(name):
+        problems["name"] = problem
+    elif any(column.name == name for column in columns.values()):
+        problems["name"] = "A column of the table has this name; choose another one."
+    elif any(one.name == name and one.id != but for one in queries.conditions(session, action.id)):
+        problems["name"] = "Another condition of this message has this name."
+    if len(form.description) > MAX_DESCRIPTION_LENGTH:
+        problems["description"] = f"Use at most {MAX_DESCRIPTION_LENGTH:,} characters."
+    formula: dict[str, Any] = {}
+    if form.formula is None:
+        problems["formula"] = "Add at least one rule."
+    else:
+        try:
+            formula = check(form.formula, columns, time_zone)
+        except errors.Invalid as error:
+            problems["formula"] = error.message
+    if problems:
+        raise errors.Invalid(next(iter(problems.values())), problems)
+    return name, formula
+
+
+def _record(
+    session: Session, event_type: str, user_id: int, action: Action, condition: Condition, **detail: Any
+) -> None:
+    audit.record(
+        session, event_type, workflow_id=action.workflow_id, user_id=user_id, action_id=action.id,
+        name=condition.name, **detail,
+    )  # fmt: skip

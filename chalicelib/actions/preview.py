@@ -1,0 +1,201 @@
+"""One learner's version of a message: who they are, which conditions hold, what they read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from chalicelib.actions import queries
+from chalicelib.actions.language import compile_template
+from chalicelib.actions.language.filters import shown, zone
+from chalicelib.actions.models import Action, Condition
+from chalicelib.formulas.check import Columns
+from chalicelib.formulas.columns import ColumnInfo
+from chalicelib.formulas.sql import condition as to_sql
+from chalicelib.formulas.sql import flags_select, learners
+from chalicelib.workflows.models import Workflow
+
+#: Column names, in lower case, by which people are called: the first that is there, or a first and a last name.
+FULL_NAMES = ("name", "full name", "full_name", "fullname", "student name", "student", "learner")
+FIRST_NAMES = ("first name", "first_name", "firstname", "given name", "given_name", "given names", "forename")
+LAST_NAMES = ("last name", "last_name", "lastname", "surname", "family name", "family_name")
+#: Learners listed beside a rule or found by a search.
+MAX_LISTED = 10
+#: The frame around a learner's version: what mail programs do with a text that says nothing of its own looks.
+PAGE = (
+    '<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<base target="_blank"><style>body{{font:16px/1.5 system-ui,sans-serif;margin:1rem;color:#1b1d24;'
+    "background:#fff;overflow-wrap:anywhere}}img{{max-width:100%}}</style><title>{}</title></head>"
+    "<body>{}</body></html>"
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A learner in a list: what they are called, the value of the first key, and whether the message is for them."""
+
+    row_id: int
+    name: str
+    key: str
+    is_selected: bool = True
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A learner whose version is shown, and the way to the others.
+
+    `position` counts from 1 among `total` learners, 0 when this one is not among them; `flags` maps the id of a
+    condition to whether it holds, `values` are those the text and the conditions speak of, as people read them.
+    """
+
+    row_id: int
+    name: str
+    key: str
+    is_selected: bool
+    position: int
+    total: int
+    previous: int
+    following: int
+    flags: dict[int, bool]
+    values: list[tuple[str, str]]
+    context: dict[str, Any]
+
+
+class Audience:
+    """The learners of a message. Raises errors.Invalid when a formula can't be run any more."""
+
+    def __init__(
+        self, session: Session, workflow: Workflow, action: Action, columns: Columns, keys: Collection[int],
+        conditions: Sequence[Condition],
+    ) -> None:  # fmt: skip
+        self._session, self._workflow, self._action = session, workflow, action
+        self._columns, self._conditions = columns, conditions
+        self._table = learners(workflow.id, columns)
+        self._key = next((column for column in columns.values() if column.id in keys), None)
+        self._names = name_columns(columns)
+        self._keys = keys
+
+    def learner(self, row_id: int | None = None, *, none_holds: bool = False) -> Learner | None:
+        """Return the learner of the row, or the first one; None when there is nobody.
+
+        With `none_holds` the way leads through those only for whom no condition holds.
+        """
+        if self._workflow.row_count is None:
+            return None
+        step = self._step(row_id, none_holds=none_holds)
+        values = None if row_id is None else self._row(row_id)
+        if values is None:
+            if step.first is None:
+                return None
+            row_id, step = step.first, self._step(step.first, none_holds=none_holds)
+            values = self._row(step.first)
+        assert values is not None, "the first row is there"
+        flags = {condition.id: bool(values[f"k{condition.id}"]) for condition in self._conditions}
+        return Learner(
+            row_id=values["row_id"], name=self._called(values), key=self._key_of(values),
+            is_selected=bool(values["filter"]), position=step.position if step.is_among else 0, total=step.total,
+            previous=step.previous or step.last or 0, following=step.following or step.first or 0,
+            flags=flags, values=self._shown(values), context={**values, **{f"k{k}": v for k, v in flags.items()}},
+        )  # fmt: skip
+
+    def matching(self, formula: Any, *, within: Any = None, limit: int = MAX_LISTED) -> list[Named]:
+        """Return the first learners for whom the formula holds, of those for whom `within` does."""
+        if self._workflow.row_count is None:
+            return []
+        return self._listed(sa.and_(self._sql(formula), self._sql(within)), limit)
+
+    def search(self, text: str) -> list[Named]:
+        """Return the first learners with the text in a key or any text column, also those who don't get the message."""
+        if self._workflow.row_count is None or not text.strip():
+            return []
+        searched = [column for column in self._columns.values() if column.type == "text" or column.id in self._keys]
+        parts = [
+            sa.cast(self._table.c[f"c{column.id}"], sa.Text).icontains(text.strip(), autoescape=True)
+            for column in searched
+        ]
+        return self._listed(sa.or_(sa.false(), *parts), MAX_LISTED)
+
+    def _sql(self, formula: Any) -> sa.ColumnElement[bool]:
+        return to_sql(formula, self._columns, self._table, self._workflow.time_zone)
+
+    def _listed(self, which: sa.ColumnElement[bool], limit: int) -> list[Named]:
+        shown_columns = {column.id for column in [*self._names, *([self._key] if self._key else [])]}
+        query = (
+            sa.select(
+                self._table.c.row_id,
+                self._sql(self._action.filter).label("filter"),
+                *(self._table.c[f"c{key}"] for key in shown_columns),
+            )
+            .where(which)
+            .order_by(self._table.c.row_id)
+            .limit(limit)
+        )
+        rows = [row._mapping for row in self._session.execute(query)]
+        return [Named(row["row_id"], self._called(row), self._key_of(row), row["filter"]) for row in rows]
+
+    def _step(self, row_id: int | None, *, none_holds: bool) -> Any:
+        id_ = self._table.c.row_id
+        who = [self._sql(self._action.filter)]
+        if none_holds:
+            who += [sa.not_(self._sql(condition.formula)) for condition in self._conditions]
+        here = sa.literal(row_id or 0, sa.BigInteger)
+        query = sa.select(
+            sa.func.count().label("total"),
+            sa.func.min(id_).label("first"),
+            sa.func.max(id_).label("last"),
+            sa.func.count().filter(id_ <= here).label("position"),
+            sa.func.max(id_).filter(id_ < here).label("previous"),
+            sa.func.min(id_).filter(id_ > here).label("following"),
+            sa.func.coalesce(sa.func.bool_or(id_ == here), sa.false()).label("is_among"),
+        ).where(*who)
+        return self._session.execute(query.select_from(self._table)).one()
+
+    def _row(self, row_id: int) -> Mapping[str, Any] | None:
+        formulas = {condition.id: condition.formula for condition in self._conditions}
+        query = flags_select(
+            self._workflow.id, self._columns, self._action.filter, formulas, self._workflow.time_zone
+        )  # fmt: skip
+        row = self._session.execute(query.where(sa.column("row_id") == row_id)).one_or_none()
+        return None if row is None else row._mapping
+
+    def _called(self, values: Mapping[str, Any]) -> str:
+        parts = [str(values[f"c{column.id}"] or "").strip() for column in self._names]
+        return " ".join(filter(None, parts)) or self._key_of(values)
+
+    def _key_of(self, values: Mapping[str, Any]) -> str:
+        value = None if self._key is None else values[f"c{self._key.id}"]
+        return f"row {values['row_id']}" if value is None else str(value)
+
+    def _shown(self, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+        wanted = queries.columns_of(self._action, self._conditions)
+        place = zone(self._workflow.time_zone) or zone("UTC")
+        assert place is not None, "UTC is always there"
+        return [
+            (column.name, shown(values[f"c{column.id}"], place))
+            for column in self._columns.values()
+            if column.id in wanted
+        ]
+
+
+def name_columns(columns: Columns) -> list[ColumnInfo]:
+    """Return the columns by which people are called, at most a first and a last name; none when there are none."""
+    texts = {column.name.lower(): column for column in reversed(columns.values()) if column.type == "text"}
+    for names in (FULL_NAMES, FIRST_NAMES):
+        found = next((texts[name] for name in names if name in texts), None)
+        if found is not None:
+            last = next((texts[name] for name in LAST_NAMES if name in texts), None)
+            return [found, last] if last is not None and names is FIRST_NAMES else [found]
+    return []
+
+
+def page(action: Action, learner: Learner, time_zone: str) -> str:
+    """Return the learner's version as a page of its own.
+
+    Raises errors.Invalid when the text can't be used, or would be too long for this learner.
+    """
+    written = compile_template(action.text, "html", time_zone=time_zone).render(learner.context)
+    return PAGE.format("The message", written)

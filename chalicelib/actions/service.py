@@ -1,0 +1,187 @@
+"""Messages: find, create, rename, copy, delete, restore; their text and their filter. Conditions are beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.actions import html
+from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
+from chalicelib.actions.models import Action, Condition
+from chalicelib.audit import service as audit
+from chalicelib.formulas.check import Columns, check
+from chalicelib.workflows.models import Workflow
+
+MAX_NAME_LENGTH = 1024
+MAX_DESCRIPTION_LENGTH = 2048
+#: Saves come every second while somebody types; the log gets one line for that long.
+QUIET = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What became of a saved text: its version, and the HTML elements and attributes that can't be in a mail."""
+
+    version: int
+    removed: list[str]
+
+
+def get(session: Session, workflow_id: int, action_id: int, *, in_trash: bool = False, lock: bool = False) -> Action:
+    """Return the workflow's message, with `lock` so that nobody else changes it in the meantime.
+
+    Raises errors.NotFound when there is none.
+    """
+    query = (
+        select(Action)
+        .where(Action.id == action_id, Action.workflow_id == workflow_id)
+        .where(Action.deleted_at.is_not(None) if in_trash else Action.deleted_at.is_(None))
+    )
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    action = session.scalar(query)
+    if action is None:
+        raise errors.NotFound
+    return action
+
+
+def create(session: Session, user_id: int, workflow: Workflow, name: str, description: str = "") -> Action:
+    """Add an empty message.
+
+    Raises errors.Invalid when the name is empty, too long or used by another message of the workflow.
+    """
+    now = clock.now()
+    name, description = _checked(session, workflow.id, name, description)
+    action = Action(
+        workflow_id=workflow.id, name=name, description=description, send_defaults={}, created_at=now, updated_at=now
+    )  # fmt: skip
+    session.add(action)
+    session.flush()
+    _record(session, "action_created", user_id, action)
+    return action
+
+
+def rename(session: Session, user_id: int, action: Action, name: str, description: str) -> None:
+    """Give the message another name and description.
+
+    Raises errors.Invalid as `create` does.
+    """
+    old = action.name
+    action.name, action.description = _checked(session, action.workflow_id, name, description, but=action.id)
+    action.updated_at = clock.now()
+    _record(session, "action_renamed", user_id, action, old=old)
+
+
+def copy(session: Session, user_id: int, action: Action) -> Action:
+    """Add a copy of the message with its text, filter, conditions and sending choices."""
+    now = clock.now()
+    twin = Action(
+        workflow_id=action.workflow_id, kind=action.kind, name=_free(session, action.workflow_id, action.name),
+        description=action.description, text=action.text, filter=action.filter, send_defaults=action.send_defaults,
+        created_at=now, updated_at=now,
+    )  # fmt: skip
+    session.add(twin)
+    session.flush()
+    ids: dict[str, str] = {}
+    originals = select(Condition).where(Condition.action_id == action.id, Condition.deleted_at.is_(None))
+    for condition in session.scalars(originals.order_by(Condition.position, Condition.id)).all():
+        made = Condition(
+            action_id=twin.id, name=condition.name, description=condition.description, formula=condition.formula,
+            position=condition.position, created_at=now,
+        )  # fmt: skip
+        session.add(made)
+        session.flush()
+        ids[f"k{condition.id}"] = f"k{made.id}"
+    twin.text = renumber(action.text, ids)
+    if subject := action.send_defaults.get("subject"):
+        twin.send_defaults = action.send_defaults | {"subject": renumber(subject, ids, "text")}
+    _record(session, "action_copied", user_id, twin, original=action.id)
+    return twin
+
+
+def delete(session: Session, user_id: int, action: Action) -> None:
+    """Put the message aside; `restore` takes it back. What was sent stays in the activity."""
+    action.deleted_at = clock.now()
+    _record(session, "action_deleted", user_id, action)
+
+
+def restore(session: Session, user_id: int, action: Action) -> None:
+    """Take a deleted message back, under another name when its own is in use by now."""
+    if _is_used(session, action.workflow_id, action.name, action.id):
+        action.name = _free(session, action.workflow_id, action.name)
+    action.deleted_at = None
+    _record(session, "action_restored", user_id, action)
+
+
+def save_text(session: Session, user_id: int, action: Action, source: str, version: int, names: Names) -> Saved:
+    """Store the text that people wrote, cleaned, with references by id. `action` must be locked.
+
+    Raises TemplateError with every mistake and its place, errors.Conflict when somebody saved another text since
+    `version`; nothing is stored then.
+    """
+    cleaned, removed = html.clean(names_to_ids(source, names))
+    try:
+        references(cleaned)
+    except TemplateError as error:  # cleaning took an element apart that an `if` relied on
+        raise errors.Invalid("The text can't be used.", {"text": str(error)}) from error
+    if cleaned == action.text:
+        return Saved(action.version, removed)
+    if version != action.version:
+        raise errors.Conflict("Somebody else changed this text while you were writing.")
+    now = clock.now()
+    if action.version == 1 or now - action.updated_at > QUIET:
+        _record(session, "action_text_changed", user_id, action)
+    action.text, action.version, action.updated_at = cleaned, action.version + 1, now
+    return Saved(action.version, removed)
+
+
+def set_filter(
+    session: Session, user_id: int, action: Action, formula: dict[str, Any] | None, columns: Columns, time_zone: str
+) -> None:
+    """Have only those learners get the message for whom the formula holds; None is everybody.
+
+    Raises errors.Invalid when the formula can't be used.
+    """
+    action.filter = None if formula is None else check(formula, columns, time_zone)
+    action.updated_at = clock.now()
+    _record(session, "action_filter_changed" if formula else "action_filter_removed", user_id, action)
+
+
+def _record(session: Session, event_type: str, user_id: int, action: Action, **detail: Any) -> None:
+    audit.record(
+        session, event_type, workflow_id=action.workflow_id, user_id=user_id, action_id=action.id, name=action.name,
+        **detail,
+    )  # fmt: skip
+
+
+def _checked(session: Session, workflow_id: int, name: str, description: str, but: int = 0) -> tuple[str, str]:
+    name, description = " ".join(name.split()), description.strip()
+    problems: dict[str, str] = {}
+    if not name:
+        problems["name"] = "Type a name, such as “Reminder before the midterm”."
+    elif len(name) > MAX_NAME_LENGTH:
+        problems["name"] = f"Use at most {MAX_NAME_LENGTH:,} characters; this has {len(name):,}."
+    elif _is_used(session, workflow_id, name, but):
+        problems["name"] = "Another message of this workflow has this name."
+    if len(description) > MAX_DESCRIPTION_LENGTH:
+        problems["description"] = f"Use at most {MAX_DESCRIPTION_LENGTH:,} characters; this has {len(description):,}."
+    if problems:
+        raise errors.Invalid(next(iter(problems.values())), problems)
+    return name, description
+
+
+def _is_used(session: Session, workflow_id: int, name: str, but: int = 0) -> bool:
+    query = select(Action.id).where(Action.workflow_id == workflow_id, Action.name == name, Action.id != but)
+    return session.scalar(query.where(Action.deleted_at.is_(None)).limit(1)) is not None
+
+
+def _free(session: Session, workflow_id: int, name: str) -> str:
+    made = name = f"Copy of {name}"[: MAX_NAME_LENGTH - 8]
+    number = 2
+    while _is_used(session, workflow_id, made):
+        made, number = f"{name} ({number})", number + 1
+    return made
