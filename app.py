@@ -18,19 +18,19 @@ from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.schedules import due
 from chalicelib.settings import settings
+from chalicelib.tables.uploads.routes import bp as uploads
 from chalicelib.web import health, static, urls
 from chalicelib.workflows.routes import bp as workflows
 
 app = Chalice(app_name="ontask")
 app.api.binary_types = static.BINARY_TYPES
 
-for blueprint in (accounts, runs, tracking, workflows):
+for blueprint in (accounts, runs, tracking, uploads, workflows):
     app.register_blueprint(blueprint)
 
 # Rooms under construction: removed when their blueprint is registered.
 for endpoint, path in {
     "tables.show_table": "/workflows/{workflow_id}/table",
-    "tables.show_upload": "/workflows/{workflow_id}/upload",
     "actions.list_actions": "/workflows/{workflow_id}/actions",
     "actions.show_action": "/workflows/{workflow_id}/actions/{action_id}",
     "delivery.show_send": "/workflows/{workflow_id}/actions/{action_id}/send",

@@ -12,9 +12,13 @@ from chalicelib.delivery import feedback
 from chalicelib.delivery.send import Sender
 from chalicelib.logs import logger
 from chalicelib.schedules import jobs
+from chalicelib.tables.uploads import jobs as upload_jobs
 
 #: Where nobody says how long a function may run.
 DEFAULT_SECONDS = 60.0
+
+#: Jobs are known once the module that does them is imported.
+JOB_MODULES = (upload_jobs,)
 
 Failures = dict[str, list[dict[str, str]]]
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
-from chalicelib.tables import store
+from chalicelib.tables import queries, store
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import merge, staging, versions
 from chalicelib.tables.uploads.models import Upload
@@ -168,7 +168,7 @@ def _index(session: Session, workflow_id: int, key_ids: Sequence[int]) -> None:
 
 def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> dict[str, Any]:
     store.lock_for_bulk(session, workflow.id)
-    existing = versions.columns(session, workflow.id)
+    existing = queries.columns(session, workflow.id)
     summary = merge.dry_run(session, workflow.id, upload.id, plan, existing)
     refuse(summary, plan)
     found = merge.pairs(session, upload.id, plan, existing)
@@ -190,7 +190,7 @@ def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
         if replaced is not None and column.id not in replaced:
             column.deleted_at = clock.now()
     session.flush()
-    keys = [column.id for column in versions.columns(session, workflow.id) if column.is_key]
+    keys = [column.id for column in queries.columns(session, workflow.id) if column.is_key]
     _index(session, workflow.id, keys)
     told = {name: summary[name] for name in ("new", "matched", "dropped", "cells")}
     audit.record(

@@ -8,14 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.aws import files
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
-from chalicelib.tables import store
+from chalicelib.tables import queries, store
 from chalicelib.tables.uploads import importing, kinds, merge, plan, reading, staging, versions
 from chalicelib.tables.uploads.models import (
     DISCARDED,
@@ -137,7 +138,7 @@ def choose_columns(session: Session, upload: Upload, columns: Mapping[str, Any],
     upload.choices = {**upload.choices, "columns": dict(columns), "add_number": add_number, "seen": True}
     wanted = plan.read_columns(upload.understood, columns)
     _check_kinds(session, upload, wanted)
-    if not versions.columns(session, upload.workflow_id):
+    if not queries.columns(session, upload.workflow_id):
         importing.check_keys(session, upload, plan.make(upload.understood, upload.choices, []))
 
 
@@ -167,7 +168,7 @@ def choose_match(session: Session, upload: Upload, choices: Mapping[str, Any]) -
     """
     _must_be_read(upload)
     upload.choices = {**upload.choices, **choices, "matched": True}
-    existing = versions.columns(session, upload.workflow_id)
+    existing = queries.columns(session, upload.workflow_id)
     made = plan.make(upload.understood, upload.choices, existing)
     if made.method == plan.REPLACE:
         importing.check_keys(session, upload, made)
@@ -181,7 +182,7 @@ def preview(session: Session, upload: Upload) -> dict[str, Any]:
     """
     _must_be_read(upload)
     staging.require_tables(session, upload.id)
-    existing = versions.columns(session, upload.workflow_id)
+    existing = queries.columns(session, upload.workflow_id)
     made = plan.make(upload.understood, upload.choices, existing)
     if made.method == plan.CREATE:
         left_out = importing.left_out(session, upload, made)
@@ -204,7 +205,7 @@ def confirm(session: Session, user_id: int, upload: Upload, *, may_drop: bool, u
         message = f"{count:,} learners would be removed. Tick the box to say that this is right."
         raise errors.Invalid(message, {"may_drop": message})
     if summary["method"] != plan.CREATE:
-        existing = versions.columns(session, upload.workflow_id)
+        existing = queries.columns(session, upload.workflow_id)
         importing.refuse(summary, plan.make(upload.understood, upload.choices, existing))
     upload.state, upload.problem = IMPORTING, ""
     job = schedules.enqueue(
@@ -216,7 +217,7 @@ def confirm(session: Session, user_id: int, upload: Upload, *, may_drop: bool, u
 def carry_out(session: Session, upload: Upload) -> dict[str, Any]:
     """Do the confirmed import; the transaction holds all of it."""
     workflow = session.get_one(Workflow, upload.workflow_id)
-    existing = versions.columns(session, workflow.id)
+    existing = queries.columns(session, workflow.id)
     made = plan.make(upload.understood, upload.choices, existing)
     upload.result = importing.carry_out(session, workflow, upload, made)
     upload.state, upload.ended_at = DONE, clock.now()
@@ -232,8 +233,17 @@ def discard(session: Session, upload: Upload) -> None:
 
 
 def undo(session: Session, workflow: Workflow, version_id: int, user_id: int) -> TableVersion:
-    """Bring an earlier table back; return the version that undoes this. See `versions.restore`."""
-    return versions.restore(session, workflow, version_id, user_id)
+    """Bring an earlier table back; return the version that undoes this.
+
+    Raises errors.NotFound when it is not kept any more, errors.Conflict when the table is in use just now.
+    """
+    session.execute(text(f"SET LOCAL lock_timeout = '{store.DDL_LOCK_SECONDS}s'"))
+    try:
+        return versions.restore(session, workflow, version_id, user_id)
+    except DBAPIError as error:
+        if store.sqlstate(error) not in {store.LOCK_NOT_AVAILABLE, store.DEADLOCK}:
+            raise
+        raise errors.Conflict("The table is in use just now. Nothing was changed; please try again.") from error
 
 
 def import_file(
@@ -266,7 +276,7 @@ def import_file(
         choice["kind"] = (read_as or {}).get(choice["name"], choice["kind"])
         choice["key"] = choice["name"] in keys if keys else choice["key"]
     choose_columns(session, upload, columns, add_number=not any(choice["key"] for choice in columns.values()))
-    if versions.columns(session, workflow.id):
+    if queries.columns(session, workflow.id):
         choose_match(session, upload, choices or {})
     return carry_out(session, upload)
 

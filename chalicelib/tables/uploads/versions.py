@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
-from chalicelib.tables import store
+from chalicelib.tables import queries, store
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads.models import TableVersion
 from chalicelib.workflows.models import Workflow
@@ -19,17 +19,6 @@ from chalicelib.workflows.models import Workflow
 KEPT = 5
 KEPT_BYTES = 1 << 30
 _SNAPSHOT = ("id", "name", "type", "is_key", "position", "description", "allowed_values")
-
-
-def columns(session: Session, workflow_id: int) -> list[Column]:
-    """Return the workflow's columns that are not deleted, in their order."""
-    return list(
-        session.scalars(
-            select(Column)
-            .where(Column.workflow_id == workflow_id, Column.deleted_at.is_(None))
-            .order_by(Column.position, Column.id)
-        )
-    )
 
 
 def snapshot(found: Iterable[Column]) -> list[dict[str, Any]]:
@@ -50,7 +39,7 @@ def keep(
     `existing` are the snapshots of its columns, when more have been added for the next table already.
     Needs the lock of `store.lock_for_bulk` when there is a table.
     """
-    kept = snapshot(columns(session, workflow.id)) if existing is None else existing
+    kept = snapshot(queries.columns(session, workflow.id)) if existing is None else existing
     version = TableVersion(
         workflow_id=workflow.id, user_id=user_id, reason=reason, columns=kept, created_at=clock.now(),
         row_count=workflow.row_count if store.exists(session, store.table(workflow.id)) else None,
@@ -112,7 +101,7 @@ def restore(session: Session, workflow: Workflow, version_id: int, user_id: int 
 
 def _bring_columns_back(session: Session, workflow_id: int, kept: list[dict[str, Any]]) -> None:
     now = clock.now()
-    for column in columns(session, workflow_id):
+    for column in queries.columns(session, workflow_id):
         column.deleted_at = now
     session.flush()  # frees the names before they are taken again
     for values in kept:
