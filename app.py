@@ -14,6 +14,7 @@ from chalice.app import CloudWatchEvent, SQSEvent
 from chalicelib import errors, functions
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.database import migrate as migrations
+from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.schedules import due
@@ -25,7 +26,7 @@ from chalicelib.workflows.routes import bp as workflows
 app = Chalice(app_name="ontask")
 app.api.binary_types = static.BINARY_TYPES
 
-for blueprint in (accounts, runs, tracking, uploads, workflows):
+for blueprint in (accounts, runs, sending, tracking, uploads, workflows):
     app.register_blueprint(blueprint)
 
 # Rooms under construction: removed when their blueprint is registered.
@@ -33,7 +34,6 @@ for endpoint, path in {
     "tables.show_table": "/workflows/{workflow_id}/table",
     "actions.list_actions": "/workflows/{workflow_id}/actions",
     "actions.show_action": "/workflows/{workflow_id}/actions/{action_id}",
-    "delivery.show_send": "/workflows/{workflow_id}/actions/{action_id}/send",
 }.items():
     urls.register(endpoint, path)
 
