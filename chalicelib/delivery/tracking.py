@@ -37,6 +37,9 @@ def open_pixel(token: str) -> Response:
         logger().info("pixel with a bad token")
     else:
         _note({"hit": OPEN, "message": message_id})
+    accepts = bp.current_app.current_request.headers.get("accept", "")
+    if "*/*" not in accepts and "image/gif" not in accepts:  # the gateway refuses to send it binary data
+        return Response("", status_code=204, headers=HEADERS)
     return Response(PIXEL, headers={**HEADERS, "Content-Type": "image/gif"})
 
 
