@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not os.environ.get("DATABASE_URL") and not _find(options.data, options.port):
         print(f"Nothing is served from {options.data}. Start it with `make run` first.", file=sys.stderr)
         return 1
+    import app  # noqa: F401  all models, and the routes that give the link its path
+
     return _create(options) if options.command == "create-user" else _link(options.email)
 
 
@@ -81,7 +83,6 @@ def _link(email: str) -> int:
 
 
 def _print_link(token: str) -> None:
-    import app  # noqa: F401  the routes give the link its path
     from chalicelib.web.urls import absolute_url_for
 
     print(f"Good once, for seven days:\n{absolute_url_for('accounts.show_welcome', token=token)}")

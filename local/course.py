@@ -63,7 +63,7 @@ def _learner(chance: random.Random, number: int, taken: set[str]) -> list[str]:
 
 def _marks(chance: random.Random, effort: float, gone: bool) -> list[str]:
     """Three quizzes, an assignment and the midterm, out of 100; blanks where somebody did not take part."""
-    marks = []
+    marks: list[str] = []
     for spread, missing in ((14, 0.04), (15, 0.08), (16, 0.12), (12, 0.1), (11, 0.06)):
         absent = chance.random() < missing or (gone and len(marks) > 0)
         mark = min(100.0, max(0.0, chance.gauss(28 + effort * 62, spread)))

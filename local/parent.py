@@ -37,7 +37,7 @@ def end_with_parent() -> None:
     """Called in a child: end this process as soon as the parent's end of the pipe is closed."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(0, 1):
             pass
         os._exit(0)
 

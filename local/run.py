@@ -51,7 +51,7 @@ def _serve(options: argparse.Namespace, outbox: Path, base_url: str) -> None:
 
     print("Bringing the database up to date …", flush=True)
     migrate.upgrade()
-    account = sample.make(print_progress=True) if options.sample else None
+    account = sample.make() if options.sample else None
     environment = {**os.environ, "ONTASK_OUTBOX": str(outbox)}
     stopping = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):

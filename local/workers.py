@@ -87,6 +87,16 @@ def due_alarms(now: datetime) -> list[dict[str, Any]]:
     return inputs
 
 
+def daily_event() -> dict[str, Any]:
+    """Return what the daily rule of EventBridge sends."""
+    rule = "arn:aws:events:us-east-1:123456789012:rule/ontask-tidy"
+    return {
+        "version": "0", "id": "local", "detail-type": "Scheduled Event", "source": "aws.events",
+        "account": "123456789012", "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "region": "us-east-1",
+        "resources": [rule], "detail": {},
+    }  # fmt: skip
+
+
 def main() -> None:
     """Run all sources and the alarm clock until the parent ends."""
     import app
@@ -96,7 +106,7 @@ def main() -> None:
     end_with_parent()
     stopping = threading.Event()
     # Alarms live in the emulated cloud's memory: the daily safety net sets them again after a restart.
-    app.tidy({}, Context())
+    app.tidy(daily_event(), Context())
     for name, queue, batch, count in SOURCES:
         for _ in range(count):
             Source(getattr(app, name), getattr(settings(), queue), batch, stopping).start()
