@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 from sqlalchemy import Connection, Engine
@@ -157,6 +159,43 @@ class Outside:
         """Note an alarm."""
         self.alarms.append(due_at)
         return f"due-{due_at:%Y%m%dT%H%M}"
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of an emulated AWS in this process."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    made = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    made.start()
+    host, port = made.get_host_and_port()
+    yield f"http://{host}:{port}"
+    made.stop()
+
+
+@pytest.fixture
+def aws(moto: str) -> Iterator[str]:
+    """An emulated AWS with our bucket, queues and alarm group, nothing in them; its address."""
+    import boto3
+
+    from chalicelib.aws import client, queue
+
+    os.environ.update(AWS_ENDPOINT_URL=moto)
+    client.forget()
+    queue.forget_addresses()
+    urlopen(Request(f"{moto}/moto-api/reset", method="POST")).close()
+    config = settings()
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=config.bucket)
+    s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration={"Status": "Enabled"})
+    for name in (config.jobs_queue, config.outbox_queue, config.events_queue):
+        boto3.client("sqs").create_queue(QueueName=name)
+    boto3.client("scheduler").create_schedule_group(Name=config.scheduler_group)
+    yield moto
+    del os.environ["AWS_ENDPOINT_URL"]
+    client.forget()
+    queue.forget_addresses()
 
 
 def make_user(session: Session, email: str = "ines@uni.example", role: Role = Role.INSTRUCTOR) -> User:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,12 @@ from dataclasses import dataclass
 MAX_NAME_LENGTH = 255
 #: Quotes would end a name inside a message's text.
 _QUOTES = str.maketrans({'"': "”", "'": "’"})
+
+
+#: Names that people give to what tells learners apart.
+_KEY_WORDS = re.compile(
+    r"\b(s?id|sis|e-?mail|key|login|user(name)?|identifier|(student|matric\w*) ?(no|number)?)\b", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -67,3 +74,8 @@ def unused(name: str, taken: Collection[str]) -> str:
     while (candidate := f"{name[: MAX_NAME_LENGTH - 8]} ({number})") in taken:
         number += 1
     return candidate
+
+
+def is_key_word(name: str) -> bool:
+    """Tell whether a column of this name probably tells learners apart."""
+    return bool(_KEY_WORDS.search(name.replace("_", " ")))

@@ -75,8 +75,10 @@ def first_choices(understood: Mapping[str, Any]) -> dict[str, Any]:
     """Return the choices that are made when people only click Next: everything as understood, the best key."""
     columns = {}
     complete = [column for column in understood["columns"] if column["unique"] and not column["blanks"]]
-    usable = complete or [column for column in understood["columns"] if column["unique"]][:1]
-    keys = {column["number"] for column in usable[:2]}
+    named = [column for column in complete if names.is_key_word(column["name"])]
+    # A name or a mark may be different for everybody by chance, so only the best one is proposed then.
+    usable = named[:2] or complete[:1] or [column for column in understood["columns"] if column["unique"]][:1]
+    keys = {column["number"] for column in usable}
     for column in understood["columns"]:
         columns[str(column["number"])] = {
             "name": column["name"], "kind": column["kind"], "load": True, "key": column["number"] in keys,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,6 @@ from chalicelib import errors
 from chalicelib.tables import names
 from chalicelib.tables.uploads import decode, excel, kinds, layout, staging
 
-#: Headers that people give to what tells learners apart; such columns are tried as keys first.
-_KEY_WORDS = re.compile(
-    r"\b(s?id|sis|e-?mail|key|login|user(name)?|identifier|(student|matric\w*) ?(no|number)?)\b", re.I
-)
 EXPLAINED_KEYS = 3
 
 Report = Callable[[int, str], None]
@@ -118,12 +113,7 @@ def _copy(session: Session, upload_id: int, source: Text, width: int) -> int:
 
 def _preferred(found: Sequence[str]) -> list[int]:
     numbers = range(1, len(found) + 1)
-    return sorted(numbers, key=lambda number: (not is_key_word(found[number - 1]), number))
-
-
-def is_key_word(name: str) -> bool:
-    """Tell whether a column of this name probably tells learners apart."""
-    return bool(_KEY_WORDS.search(name.replace("_", " ")))
+    return sorted(numbers, key=lambda number: (not names.is_key_word(found[number - 1]), number))
 
 
 def _column(number: int, found: str, header: names.Header, fact: staging.Facts) -> dict[str, Any]:
@@ -138,7 +128,7 @@ def _column(number: int, found: str, header: names.Header, fact: staging.Facts) 
 
 
 def _explain_keys(session: Session, upload_id: int, columns: list[dict[str, Any]]) -> None:
-    likely = [column for column in columns if is_key_word(column["name"])]
+    likely = [column for column in columns if names.is_key_word(column["name"])]
     for column in likely[:EXPLAINED_KEYS]:
         if column["unique"]:
             continue
