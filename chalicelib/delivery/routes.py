@@ -10,7 +10,7 @@ from chalice import Blueprint
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
-from chalicelib.delivery import forms, queries, reports, service, sources
+from chalicelib.delivery import forms, learners, queries, service, sources
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY
 from chalicelib.delivery.order import Sendable
 from chalicelib.delivery.words import COUNTED, spoken
@@ -71,7 +71,7 @@ def find_learners(request: Request, action_id: int) -> Answer:
 def show_sample(request: Request, action_id: int, row_id: int) -> Answer:
     """Show one learner's mail, for the frame in the receipt."""
     action = _action(request, action_id)
-    return document(reports.sample(request.session, request.workflow, action, row_id))
+    return document(learners.sample(request.session, request.workflow, action, row_id))
 
 
 def _action(request: Request, action_id: int) -> Sendable:
@@ -97,11 +97,9 @@ def _page(
 
 
 def _picker(request: Request, action: Sendable, found: sources.Sources, form: forms.SendForm) -> dict[str, Any]:
-    session, workflow, search = request.session, request.workflow, request.form.get("find")
-    return {
-        "left_out": reports.left_out(session, found, workflow, action, form),
-        "matches": reports.find_learners(session, found, workflow, action, form, search), "search": search.strip(),
-    }  # fmt: skip
+    picker = learners.Picker(request.session, found, request.workflow, action, form)
+    search = request.form.get("find").strip()
+    return {"left_out": picker.left_out(), "matches": picker.search(search), "search": search}
 
 
 def _receipt(request: Request, action: Sendable, form: forms.SendForm) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.delivery import models, queries, reports, service, words
+from chalicelib.delivery import learners, models, queries, reports, service, words
 from chalicelib.delivery.chart import chart
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
@@ -70,7 +70,7 @@ def show_message(request: Request, run_id: int, message_id: int) -> Answer:
     """Show one mail as it was sent, and what was heard of it."""
     run = queries.run(request.session, request.workflow.id, run_id)
     message = queries.message(request.session, run.id, message_id)
-    labels = reports.labels(request.session, request.workflow.id, [message.row_id])
+    labels = learners.Called(request.session, request.workflow.id).labels([message.row_id])
     mail = None if message.state == models.SKIPPED else queries.rendered(request.session, message)
     return render(
         "delivery/message.html", run=run, message=message, mail=mail, label=labels.get(message.row_id, ""),
@@ -86,7 +86,7 @@ def show_body(request: Request, run_id: int, message_id: int) -> Answer:
     message = queries.message(request.session, run.id, message_id)
     if message.state == models.SKIPPED:
         raise errors.NotFound
-    return document(queries.rendered(request.session, message).html)
+    return document(learners.framed(queries.rendered(request.session, message).html))
 
 
 @page(bp, RUN + "/messages/{message_id}/again", method="POST", role=WorkflowRole.SENDER)
@@ -174,12 +174,15 @@ def _learners(request: Request, run: models.Run) -> dict[str, Any]:
     if state not in FILTERS:
         raise errors.NotFound
     search, after = request.query.get("search").strip(), request.query.whole("after") or 0
-    found = queries.messages(request.session, run.id, state=state, search=search, after=after)
+    called = learners.Called(request.session, request.workflow.id)
+    found = queries.messages(
+        request.session, run.id, state=state, search=search, row_ids=called.search(search), after=after
+    )  # fmt: skip
     row_ids = [message.row_id for message in found.rows]
     return {
         "run": run, "filters": FILTERS, "messages": found.rows,
         "next_after": found.after, "state": state, "search": search, "after": after,
-        "labels": reports.labels(request.session, request.workflow.id, row_ids), "reason": words.reason,
+        "labels": called.labels(row_ids), "reason": words.reason,
         "states": words.MESSAGE_STATES, "in_doubt": _in_doubt, "can_send": _can_send(request),
         "is_open": run.state not in models.ENDED,
     }  # fmt: skip

@@ -135,6 +135,9 @@ def test_the_list_is_paged_and_narrowed(session: Session, client: Browser, run: 
     assert "learner42@uni.example" in found.body
     assert "s42" in found.body
     assert "learner41" not in found.body
+    by_name = client.get(path(run, "/learners"), htmx=True, search="name 42")
+    assert "learner42@uni.example" in by_name.body
+    assert "learner41" not in by_name.body
     left_out = client.get(path(run, "/learners"), htmx=True, state="skipped")
     assert "nonsense" in left_out.body
     assert "the address cannot be right" in left_out.body

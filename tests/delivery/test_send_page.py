@@ -100,6 +100,8 @@ def test_a_learner_can_be_left_out_by_name(
     page = client.post(path(action, "/receipt"), fields(columns, skip_rows=row_id[1]), htmx=True)
     assert "1 of 5 learners gets a mail" in words(page)
     assert "left out by you" in words(page)
+    by_name = client.post(path(action, "/learners"), fields(columns, find="cy", skip_rows=row_id[1]), htmx=True)
+    assert re.findall(r"<label[^>]*>(\w+) <span", by_name.body) == ["Bob", "Cy"]
     client.post(path(action), fields(columns, skip_rows=row_id[1], leave_out_bad="1"))
     assert session.scalars(select(Run)).one().skip_rows == [int(row_id[1])]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -138,8 +139,13 @@ class MessagePage:
     after: int | None
 
 
-def messages(session: Session, run_id: int, *, state: str = "", search: str = "", after: int = 0) -> MessagePage:
-    """Return 50 messages: in a state (or "opened", "clicked", "in_doubt"), to addresses that contain `search`."""
+def messages(
+    session: Session, run_id: int, *, state: str = "", search: str = "", row_ids: Sequence[int] = (), after: int = 0
+) -> MessagePage:
+    """Return 50 messages: in a state (or "opened", "clicked", "in_doubt"), to addresses that contain `search`.
+
+    Those of the learners `row_ids`, whom a search by name found, are among them too.
+    """
     chosen = select(Message).where(Message.run_id == run_id, Message.id > after)
     doubtful = (Message.state == "sending") & (Message.in_doubt_at.is_not(None) | (Message.lease_until < clock.now()))
     kinds = {
@@ -149,7 +155,8 @@ def messages(session: Session, run_id: int, *, state: str = "", search: str = ""
     if state:
         chosen = chosen.where(kinds.get(state, Message.state == state))
     if search.strip():
-        chosen = chosen.where(Message.recipient.icontains(search.strip(), autoescape=True))
+        is_to = Message.recipient.icontains(search.strip(), autoescape=True)
+        chosen = chosen.where(is_to | Message.row_id.in_(row_ids))
     found = list(session.scalars(chosen.order_by(Message.id).limit(PAGE_SIZE + 1)))
     return MessagePage(found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None)
 
