@@ -1,57 +1,42 @@
 // The rule builder: draws the formula in a hidden input as nested fieldsets and writes every change back into it.
 // It sends a bubbling `formula-change` event 300 ms after the last change; the page asks the server for the count.
 
+import { isGroup, LISTS, newGroup, newRule, number, read, write } from "./rules_tree.js";
+import { hasChoices, listField, make, valueField } from "./rules_values.js";
+
 const QUIET_MS = 300;
-const LIST = new Set(["is_one_of", "is_none_of"]);
+const MODES = [
+  ["all", "All of these hold", true, false], ["any", "At least one of these holds", false, false],
+  ["none", "None of these holds", false, true], ["notall", "Not all of these hold", true, true],
+];
+const started = new WeakSet();
 let serial = 0;
-
-const make = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "on") for (const [event, call] of Object.entries(value)) node.addEventListener(event, call);
-    else if (value !== false && value !== null) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children);
-  return node;
-};
-
-const isGroup = (node) => "members" in node;
-
-function fromJson(json) {
-  if (!json) return { every: true, negated: false, members: [] };
-  if (json.all || json.any) {
-    return { every: Boolean(json.all), negated: json.not === true, members: (json.all || json.any).map(fromJson) };
-  }
-  const values = json.value === undefined ? [] : [json.value].flat().map(String);
-  return { column: json.column, op: json.op, values };
-}
-
-function toJson(node) {
-  if (isGroup(node)) {
-    const json = { [node.every ? "all" : "any"]: node.members.map(toJson) };
-    return node.negated ? { ...json, not: true } : json;
-  }
-  const json = { column: node.column, op: node.op };
-  if (LIST.has(node.op) || node.values.length > 1) return { ...json, value: node.values };
-  return node.values.length ? { ...json, value: node.values[0] } : json;
-}
 
 class Builder {
   constructor(root) {
     this.root = root;
     this.input = root.querySelector("input[type=hidden]");
-    const { columns, operators } = JSON.parse(root.dataset.builder);
-    this.columns = columns;
+    const { columns, operators, timeZone } = JSON.parse(root.dataset.builder);
+    this.columns = new Map(columns.map((column) => [column.id, column]));
     this.operators = operators;
-    this.tree = fromJson(this.input.value ? JSON.parse(this.input.value) : null);
-    this.body = make("div");
+    this.timeZone = timeZone;
+    this.tree = read(this.input.value);
+    const problems = JSON.parse(root.dataset.problems || "{}");
+    number(this.tree, (node, words) => { node.problem = problems[words]; });
+    root.querySelector("[data-rules-body]")?.remove();
+    this.body = make("div", { "data-rules-body": true });
+    this.status = make("div", { class: "rule-status", role: "status" });
+    this.fields = make("div");
+    this.body.append(this.fields, this.status);
     root.append(this.body);
     this.draw();
+    if (document.activeElement === document.body) this.body.querySelector("[aria-invalid=true]")?.focus();
   }
 
+  // Writes the tree into the form. Whatever was said about the last change is over.
   changed() {
-    const isEmpty = this.tree.members.length === 0;
-    this.input.value = isEmpty ? "" : JSON.stringify(toJson(this.tree));
+    this.input.value = write(this.tree);
+    this.status.replaceChildren();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.root.dispatchEvent(new CustomEvent("formula-change", { bubbles: true, detail: this.input.value }));
@@ -59,10 +44,14 @@ class Builder {
   }
 
   draw(focus) {
-    this.body.replaceChildren(this.group(this.tree, null, this.root.dataset.label));
+    number(this.tree);
+    this.fields.replaceChildren(this.group(this.tree, null));
+    if (focus) this.fields.querySelector(`[data-focus="${focus}"]`)?.focus();
+  }
+
+  redraw(focus) {
     this.changed();
-    const target = focus && this.body.querySelector(`[data-focus="${CSS.escape(focus)}"]`);
-    if (target) target.focus();
+    this.draw(focus);
   }
 
   key(node, part) {
@@ -70,172 +59,183 @@ class Builder {
     return `${node.id}-${part}`;
   }
 
-  group(group, parent, label) {
-    const box = make("fieldset", { class: "rule-group" }, make("legend", { class: "visually-hidden" }, label));
-    box.append(this.groupHead(group, parent));
+  group(group, parent) {
+    const words = parent ? `Group ${group.place}` : this.root.dataset.label;
     const list = make("ol", { class: "rule-list" });
-    group.members.forEach((member, index) => {
-      const place = label === this.root.dataset.label ? `${index + 1}` : `${label.replace(/^\D+/, "")}.${index + 1}`;
-      const child = isGroup(member) ? this.group(member, group, `Group ${place}`) : this.rule(member, group, place);
-      list.append(make("li", {}, child));
-    });
-    box.append(list, this.groupFoot(group));
+    for (const member of group.members) {
+      list.append(make("li", {}, isGroup(member) ? this.group(member, group) : this.rule(member, group)));
+    }
+    if (!group.members.length) {
+      list.append(make("li", { class: "rule-empty" }, parent ? "This group has no rules yet." : this.root.dataset.empty));
+    }
+    const box = make("fieldset", { class: "rule-group" }, make("legend", { class: "visually-hidden" }, words));
+    box.append(this.groupHead(group, parent), list, ...this.problemOf(group), this.groupFoot(group));
     return box;
   }
 
   groupHead(group, parent) {
-    const mode = make("select", { class: "form-select form-select-sm", "aria-label": "How the rules are joined",
-      "data-focus": this.key(group, "mode"),
-      on: { change: (event) => {
-        [group.every, group.negated] = { all: [true, false], any: [false, false], notall: [true, true],
-          none: [false, true] }[event.target.value];
+    const field = make("select", { class: "form-select form-select-sm", "aria-label": "How the rules are joined",
+      "data-focus": this.key(group, "mode"), on: { change: (event) => {
+        [, , group.every, group.negated] = MODES.find(([name]) => name === event.target.value);
         this.changed();
       } } });
-    const chosen = group.negated ? (group.every ? "notall" : "none") : group.every ? "all" : "any";
-    for (const [value, words] of [["all", "All of these hold"], ["any", "At least one of these holds"],
-      ["none", "None of these holds"], ["notall", "Not all of these hold"]]) {
-      mode.append(make("option", { value, selected: value === chosen }, words));
+    for (const [value, words, every, negated] of MODES) {
+      field.append(make("option", { value, selected: every === group.every && negated === group.negated }, words));
     }
-    const head = make("div", { class: "rule-head" }, mode);
-    if (parent) head.append(this.removeButton(group, parent, "Remove this group"));
+    const head = make("div", { class: "rule-head" }, field);
+    if (parent) head.append(this.removeButton(group, parent, `group ${group.place}`));
     return head;
   }
 
   groupFoot(group) {
     const add = (words, member) => make("button", { type: "button", class: "btn btn-sm btn-link",
-      "data-focus": this.key(group, words), on: { click: () => {
+      "data-focus": this.key(group, words === "Add a rule" ? "add" : "nest"), on: { click: () => {
         const made = member();
+        delete group.problem;
         group.members.push(made);
-        this.draw(this.key(isGroup(made) ? made.members[0] : made, "column"));
+        this.redraw(this.key(isGroup(made) ? made.members[0] : made, "column"));
       } } }, words);
-    return make("div", { class: "rule-foot" }, add("Add a rule", () => this.newRule()),
-      add("Add a group", () => ({ every: false, negated: false, members: [this.newRule()] })));
-  }
-
-  newRule() {
-    return { column: 0, op: "", values: [] };
+    return make("div", { class: "rule-foot" }, add("Add a rule", newRule),
+      add("Add a group", () => ({ ...newGroup([newRule()]), every: false })));
   }
 
   removeButton(node, parent, words) {
-    return make("button", { type: "button", class: "btn-close rule-remove", "aria-label": words, on: { click: () => {
-      parent.members.splice(parent.members.indexOf(node), 1);
-      this.draw(this.key(parent, "Add a rule"));
-    } } });
+    return make("button", { type: "button", class: "btn-close rule-remove", "aria-label": `Remove ${words}`,
+      on: { click: () => {
+        const index = parent.members.indexOf(node);
+        parent.members.splice(index, 1);
+        const next = parent.members[Math.min(index, parent.members.length - 1)];
+        this.redraw(next ? this.key(next, isGroup(next) ? "mode" : "column") : this.key(parent, "add"));
+        this.offerUndo(node, parent, index, words);
+      } } });
   }
 
-  rule(rule, parent, place) {
-    const column = this.columns.find((item) => item.id === rule.column);
-    const row = make("div", { class: "rule", role: "group", "aria-label": `Rule ${place}` });
+  offerUndo(node, parent, index, words) {
+    this.status.replaceChildren(`Removed ${words}. `, make("button", { type: "button", class: "btn btn-sm btn-link",
+      on: { click: () => {
+        parent.members.splice(index, 0, node);
+        this.redraw(this.key(node, isGroup(node) ? "mode" : "column"));
+      } } }, "Undo"));
+  }
+
+  rule(rule, parent) {
+    const column = this.columns.get(rule.column);
+    const row = make("div", { class: "rule", role: "group", "aria-label": `Rule ${rule.place}` });
     row.append(this.columnField(rule, column));
-    if (column) {
-      row.append(this.operatorField(rule, column));
-      row.append(...this.valueFields(rule, column));
+    const operator = column && this.operatorsOf(column).find((item) => item.name === rule.op);
+    if (column) row.append(this.operatorField(rule, column, operator));
+    if (operator) row.append(...this.valueFields(rule, column, operator));
+    row.append(this.removeButton(rule, parent, `rule ${rule.place}`), ...this.notes(column, operator));
+    const [problem] = this.problemOf(rule);
+    if (problem) {
+      const field = [...row.querySelectorAll("select, input, textarea")].at(-1);
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-describedby", problem.id);
+      field.classList.add("is-invalid");
+      row.append(problem);
     }
-    row.append(this.removeButton(rule, parent, `Remove rule ${place}`));
     return row;
   }
 
+  problemOf(node) {
+    return node.problem ? [make("p", { class: "problem", id: `rules-problem-${this.key(node, "x")}` }, node.problem)] : [];
+  }
+
+  notes(column, operator) {
+    const notes = [];
+    if (operator?.keepsMissing) notes.push(`Also holds where ${column.name} is missing.`);
+    if (column?.type === "double" && !column.values.length && ["equal", "not_equal"].includes(operator?.name)) {
+      notes.push("Numbers are compared exactly; for calculated ones, “is between” is safer.");
+    }
+    if (column?.type === "datetime" && operator?.operands && this.timeZone) notes.push(`Time zone: ${this.timeZone}.`);
+    return notes.length ? [make("p", { class: "rule-note" }, notes.join(" "))] : [];
+  }
+
+  operatorsOf(column) {
+    return this.operators[column.values.length ? `${column.type} listed` : column.type];
+  }
+
   columnField(rule, column) {
-    const field = make("select", { class: "form-select form-select-sm", "aria-label": "Column",
+    const field = make("select", { class: "form-select form-select-sm rule-column", "aria-label": "Column",
       "data-focus": this.key(rule, "column"), on: { change: (event) => {
         rule.column = Number(event.target.value);
-        const found = this.columns.find((item) => item.id === rule.column);
-        const fits = this.operatorsOf(found);
-        if (!fits.some((item) => item.name === rule.op)) rule.op = fits[0].name;
-        rule.values = this.blanks(rule, found);
-        this.draw(this.key(rule, "op"));
+        this.fit(rule, column);
+        this.redraw(this.key(rule, "column"));
       } } });
     if (!column) {
-      field.append(make("option", { value: "0", selected: true, disabled: true },
+      field.append(make("option", { value: "", selected: true, disabled: true },
         rule.column ? "A deleted column" : "Choose a column"));
     }
-    for (const item of this.columns) {
+    for (const item of this.columns.values()) {
       field.append(make("option", { value: String(item.id), selected: item === column }, item.name));
     }
     return field;
   }
 
-  operatorsOf(column) {
-    return this.operators.filter((item) => item.types.includes(column.type));
-  }
-
-  blanks(rule, column) {
-    const { operands } = this.operators.find((item) => item.name === rule.op);
-    if (operands < 0) return [];
-    return Array.from({ length: operands }, () => (column.type === "boolean" ? "true" : ""));
-  }
-
-  operatorField(rule, column) {
+  operatorField(rule, column, operator) {
     const field = make("select", { class: "form-select form-select-sm", "aria-label": "Comparison",
       "data-focus": this.key(rule, "op"), on: { change: (event) => {
-        const before = rule.values;
         rule.op = event.target.value;
-        const blanks = this.blanks(rule, column);
-        rule.values = LIST.has(rule.op) ? before.filter(Boolean) : blanks.map((blank, index) => before[index] ?? blank);
-        this.draw(this.key(rule, "op"));
+        this.fit(rule, column);
+        this.redraw(this.key(rule, "op"));
       } } });
+    if (!operator) field.append(make("option", { value: "", selected: true, disabled: true }, "Choose a comparison"));
     for (const item of this.operatorsOf(column)) {
-      field.append(make("option", { value: item.name, selected: item.name === rule.op }, item.words));
+      field.append(make("option", { value: item.name, selected: item === operator }, item.words));
     }
     return field;
   }
 
-  valueFields(rule, column) {
-    const { operands } = this.operators.find((item) => item.name === rule.op);
-    if (operands < 0) return [this.listField(rule)];
-    return Array.from({ length: operands }, (_, index) => {
-      const label = operands === 2 ? (index ? "and" : "from") : "Value";
-      return column.type === "boolean" || column.values.length
-        ? this.choice(rule, column, index, label) : this.typed(rule, column, index, label);
+  // After another column or comparison was chosen: keep what still makes sense of comparison and values.
+  fit(rule, before) {
+    const column = this.columns.get(rule.column);
+    const fits = this.operatorsOf(column);
+    const operator = fits.find((item) => item.name === rule.op) ?? fits[0];
+    const kept = before && before.type === column.type && (before === column || !hasChoices(column)) ? rule.values : [];
+    rule.op = operator.name;
+    const blank = column.type === "boolean" ? "true" : "";
+    rule.values = operator.operands < 0
+      ? kept.filter((value) => value !== "") : Array.from({ length: operator.operands }, (_, index) => kept[index] ?? blank);
+    delete rule.problem;
+  }
+
+  valueFields(rule, column, operator) {
+    const set = (change) => {
+      change();
+      if (rule.problem) this.forget(rule);
+      this.changed();
+    };
+    if (LISTS.has(rule.op)) {
+      return [listField(column, rule.values, (values) => set(() => { rule.values = values; }))];
+    }
+    const fields = Array.from({ length: operator.operands }, (_, index) => {
+      const label = operator.operands === 2 ? ["From", "To"][index] : "Value";
+      rule.values[index] ??= "";
+      return valueField(column, rule.values[index], label, (text) => set(() => { rule.values[index] = text; }));
     });
+    return fields.length === 2 ? [fields[0], make("span", { class: "rule-and", "aria-hidden": "true" }, "and"), fields[1]] : fields;
   }
 
-  typed(rule, column, index, label) {
-    const hints = { integer: "a whole number", double: "a number", datetime: "2026-03-31 14:30", text: "text" };
-    const numeric = { integer: "numeric", double: "decimal" }[column.type] || false;
-    const field = make("input", { class: "form-control form-control-sm", "aria-label": label, autocomplete: "off",
-      placeholder: hints[column.type], inputmode: numeric, "data-focus": this.key(rule, `value${index}`),
-      on: { input: (event) => { rule.values[index] = event.target.value; this.changed(); } } });
-    field.value = rule.values[index] ?? "";
-    return field;
-  }
-
-  choice(rule, column, index, label) {
-    const options = column.type === "boolean" ? [["true", "yes"], ["false", "no"]]
-      : column.values.map((value) => [String(value), String(value)]);
-    const chosen = column.type === "boolean"
-      ? String(["true", "yes", "1"].includes((rule.values[index] ?? "").toLowerCase())) : rule.values[index];
-    const field = make("select", { class: "form-select form-select-sm", "aria-label": label,
-      "data-focus": this.key(rule, `value${index}`),
-      on: { change: (event) => { rule.values[index] = event.target.value; this.changed(); } } });
-    if (!options.some(([value]) => value === chosen)) {
-      field.append(make("option", { value: "", selected: true, disabled: true }, "Choose a value"));
-    }
-    for (const [value, words] of options) {
-      field.append(make("option", { value, selected: value === chosen }, words));
-    }
-    return field;
-  }
-
-  listField(rule) {
-    const field = make("textarea", { class: "form-control form-control-sm", rows: "2", placeholder: "one on each line",
-      "aria-label": "Values, one on each line", "data-focus": this.key(rule, "value0"),
-      on: { input: (event) => {
-        rule.values = event.target.value.split("\n").filter((line) => line !== "");
-        this.changed();
-      } } });
-    field.value = rule.values.join("\n");
-    return field;
+  // The problem was about what has just been typed over; the field keeps its focus.
+  forget(rule) {
+    const problem = this.fields.querySelector(`#rules-problem-${this.key(rule, "x")}`);
+    const field = this.fields.querySelector(`[aria-describedby="${problem?.id}"]`);
+    problem?.remove();
+    field?.classList.remove("is-invalid");
+    field?.removeAttribute("aria-invalid");
+    field?.removeAttribute("aria-describedby");
+    delete rule.problem;
   }
 }
 
-function start(root) {
-  for (const node of root.querySelectorAll("[data-rules]:not([data-ready])")) {
-    node.dataset.ready = "";
-    new Builder(node);
+function start() {
+  for (const root of document.querySelectorAll("[data-rules]")) {
+    if (started.has(root)) continue;
+    started.add(root);
+    new Builder(root);
   }
 }
 
-start(document);
+start();
 // Parts that HTMX puts into the page later bring their own builders.
-new MutationObserver(() => start(document)).observe(document.body, { childList: true, subtree: true });
+new MutationObserver(start).observe(document.body, { childList: true, subtree: true });
