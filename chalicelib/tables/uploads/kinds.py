@@ -33,8 +33,8 @@ class Kind:
         prepared = self.prepare.format(v=text)
         conditions = self._conditions(text, prepared, strict)
         cast = f"CAST({prepared} AS {TYPES[self.type]})"
-        # The leading mark makes the cast itself refuse what PostgreSQL would accept.
-        refused = f"CAST('!' || {text} AS {TYPES[self.type]})"
+        # The leading word makes the cast itself refuse what PostgreSQL would accept.
+        refused = f"CAST('refused ' || {text} AS {TYPES[self.type]})"
         return cast if conditions == "true" else f"CASE WHEN {conditions} THEN {cast} ELSE {refused} END"
 
     def misfits(self, text: str, *, strict: bool = False) -> str:
@@ -53,8 +53,11 @@ class Kind:
 _DIGITS = "translate({v}, '0123456789', '') IN ('', '-', '+')"
 _NUMBER = "translate({v}, '0123456789.+-eE', '') = ''"
 _NO_CODE = "({v} NOT LIKE '0%' OR {v} IN ('0', '0.0') OR {v} LIKE '0.%')"
+#: A number of more digits than a double holds would lose some; it is a code.
+_SHORT = "(length({v}) <= 15 OR position('.' in {v}) > 0)"
 _DAY_FIRST = r"regexp_replace({v}, '^(\d{{1,2}})[/.-](\d{{1,2}})[/.-](\d{{4}})', '\3-\2-\1')"
 _MONTH_FIRST = r"regexp_replace({v}, '^(\d{{1,2}})[/.-](\d{{1,2}})[/.-](\d{{4}})', '\3-\1-\2')"
+#: PostgreSQL also knows "tomorrow" and other words, which the cast of an upload should not.
 _ISO = "{v} LIKE '____-%-%' AND length({v}) <= 35"
 
 KINDS = {
@@ -63,7 +66,7 @@ KINDS = {
         "integer", "whole number, written 3.0", "CASE WHEN {v} LIKE '%.0' THEN left({v}, -2) ELSE {v} END",
         _DIGITS, f"{_NO_CODE} AND length({{v}}) <= 17",
     ),
-    "double": Kind("double", "number", allowed=_NUMBER, unmistakable=_NO_CODE),
+    "double": Kind("double", "number", allowed=_NUMBER, unmistakable=f"{_NO_CODE} AND {_SHORT}"),
     "double_comma": Kind("double", "number, written 1.234,5", "replace(replace({v}, '.', ''), ',', '.')", _NUMBER),
     "double_grouped": Kind("double", "number, written 1,234.5", "replace({v}, ',', '')", _NUMBER),
     "double_percent": Kind("double", "number, written 85%", "rtrim({v}, '% ')", _NUMBER),

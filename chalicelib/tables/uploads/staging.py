@@ -69,19 +69,17 @@ def copy(session: Session, upload_id: int, path: Path, start: int, delimiter: st
     names = ", ".join(f"c{number}" for number in range(1, width + 1))
     mark = "E'\\t'" if delimiter == "\t" else f"'{delimiter}'"
     command = f"COPY {name} ({names}) FROM STDIN WITH (FORMAT csv, HEADER, DELIMITER {mark}, ENCODING 'UTF8')"
-    cursor = session.connection().connection.cursor()
-    try:
-        with session.begin_nested():
-            try:
-                cursor.execute(command, stream=_chunks(path, start))  # type: ignore[call-arg]
-            except Exception as error:
-                if isinstance(error.args[0] if error.args else None, dict):
-                    raise RefusedByCopy(str(error.args[0].get("M", ""))) from error
-                raise
-    finally:
-        rows = cursor.rowcount
-        cursor.close()
-    return int(rows)
+    with session.begin_nested():
+        cursor = session.connection().connection.cursor()  # asked for inside: this is what sets the savepoint
+        try:
+            cursor.execute(command, stream=_chunks(path, start))  # type: ignore[call-arg]
+            return int(cursor.rowcount)
+        except Exception as error:
+            if isinstance(error.args[0] if error.args else None, dict):
+                raise RefusedByCopy(str(error.args[0].get("M", ""))) from error
+            raise
+        finally:
+            cursor.close()
 
 
 def _chunks(path: Path, start: int) -> Iterator[bytes]:
