@@ -13,29 +13,30 @@ from chalice.app import CloudWatchEvent, SQSEvent
 
 from chalicelib import errors, functions
 from chalicelib.accounts.routes import bp as accounts
+from chalicelib.actions.condition_routes import bp as conditions
+from chalicelib.actions.preview_routes import bp as previews
+from chalicelib.actions.routes import bp as actions
 from chalicelib.database import migrate as migrations
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.schedules import due
 from chalicelib.settings import settings
+from chalicelib.tables.column_routes import bp as columns
+from chalicelib.tables.download_routes import bp as downloads
+from chalicelib.tables.routes import bp as tables
 from chalicelib.tables.uploads.routes import bp as uploads
-from chalicelib.web import health, static, urls
+from chalicelib.web import health, static
 from chalicelib.workflows.routes import bp as workflows
 
 app = Chalice(app_name="ontask")
 app.api.binary_types = static.BINARY_TYPES
 
-for blueprint in (accounts, runs, sending, tracking, uploads, workflows):
+BLUEPRINTS = (
+    accounts, actions, columns, conditions, downloads, previews, runs, sending, tables, tracking, uploads, workflows,
+)  # fmt: skip
+for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)
-
-# Rooms under construction: removed when their blueprint is registered.
-for endpoint, path in {
-    "tables.show_table": "/workflows/{workflow_id}/table",
-    "actions.list_actions": "/workflows/{workflow_id}/actions",
-    "actions.show_action": "/workflows/{workflow_id}/actions/{action_id}",
-}.items():
-    urls.register(endpoint, path)
 
 
 @app.route("/healthz")

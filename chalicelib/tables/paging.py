@@ -179,6 +179,12 @@ def _parts(order: Order, cursor: Cursor | None, backwards: bool) -> list[Part]:
     return [here] if backwards else [here, without]
 
 
+def whole_order(order: Order) -> str:
+    """Return the SQL that sorts the whole table as its pages are."""
+    way = "DESC" if order.descending else "ASC"
+    return f"{_sortable(order.column)} {way} NULLS LAST, row_id {way}" if order.column else "row_id"
+
+
 def _sortable(column: Column) -> str:
     """Return what sorts the rows: for texts without case and accents, but keys in the order of their index."""
     return f"lower(unaccent(c{column.id}))" if column.type == "text" and not column.is_key else f"c{column.id}"

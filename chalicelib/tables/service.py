@@ -6,6 +6,7 @@ What was there before is kept in the event of the change, so each of them can be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
+from chalicelib.actions import queries as actions
 from chalicelib.audit import service as audit
 from chalicelib.tables import cells, names, queries, store
 from chalicelib.tables.models import Column
@@ -140,26 +142,57 @@ def delete_row(session: Session, workflow: Workflow, user_id: int, row_id: int, 
     return _writing(session, workflow, {}, {}, delete, None)
 
 
-def take_back(session: Session, workflow: Workflow, user_id: int, event_id: int) -> int | None:
-    """Undo a change of a cell or the deletion of a learner.
+@dataclass(frozen=True)
+class Undone:
+    """What was taken back, in words, and the learner it was about when there is one."""
 
-    Raises errors.NotFound for other events, Changed when the cell was changed again, errors.Invalid when the value
-    does not fit the column any more.
+    message: str
+    row_id: int | None = None
+
+
+def take_back(session: Session, workflow: Workflow, user_id: int, event_id: int) -> Undone:
+    """Undo a change of a cell, or the deletion of a learner or a column.
+
+    Raises errors.NotFound for other events, Changed when the cell was changed again, errors.Invalid when a value
+    does not fit the column any more, errors.Conflict when what comes back is there already.
     """
     event = audit.get(session, workflow.id, event_id)
-    detail = event.detail
-    if event.type == "cell_changed":
-        column = queries.column(session, workflow.id, detail["column_id"])
-        old, new = cells.restored(detail["old"], column.type), cells.restored(detail["new"], column.type)
-        return change_cell(session, workflow, user_id, detail["row_id"], column, old, seen=cells.seal(new))
-    if event.type == "row_deleted":
-        columns = queries.columns(session, workflow.id)
-        values = {c.id: cells.restored(detail["values"].get(str(c.id)), c.type) for c in columns}
-        if _is_there(session, workflow, detail["row_id"]):
-            raise errors.Conflict("This learner is in the table again.")
-        add_row(session, workflow, user_id, columns, values, row_id=detail["row_id"])
-        return None
-    raise errors.NotFound
+    undo = {"cell_changed": _undo_cell, "row_deleted": _undo_row, "column_deleted": _undo_column}.get(event.type)
+    if undo is None:
+        raise errors.NotFound
+    return undo(session, workflow, user_id, event.detail)
+
+
+def _undo_cell(session: Session, workflow: Workflow, user_id: int, detail: dict[str, Any]) -> Undone:
+    column = queries.column(session, workflow.id, detail["column_id"])
+    old, new = cells.restored(detail["old"], column.type), cells.restored(detail["new"], column.type)
+    change_cell(session, workflow, user_id, detail["row_id"], column, old, seen=cells.seal(new))
+    return Undone(f"“{column.name}” is what it was before.", detail["row_id"])
+
+
+def _undo_row(session: Session, workflow: Workflow, user_id: int, detail: dict[str, Any]) -> Undone:
+    columns, row_id = queries.columns(session, workflow.id), int(detail["row_id"])
+    values = {c.id: cells.restored(detail["values"].get(str(c.id)), c.type) for c in columns}
+    statement = f"SELECT 1 FROM {store.table(workflow.id)} WHERE row_id = :row_id"
+    if session.scalar(text(statement), {"row_id": row_id}) is not None:
+        raise errors.Conflict("This learner is in the table again.")
+    add_row(session, workflow, user_id, columns, values, row_id=row_id)
+    return Undone(f"“{detail['name']}” is back.", row_id)
+
+
+def _undo_column(session: Session, workflow: Workflow, user_id: int, detail: dict[str, Any]) -> Undone:
+    column = session.get(Column, detail["column_id"])
+    if column is None or column.workflow_id != workflow.id:
+        raise errors.NotFound
+    if column.deleted_at is None or column.name in {c.name for c in queries.columns(session, workflow.id)}:
+        raise errors.Conflict(f"There is a column called “{column.name}” again.")
+    statement = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attname = :column"
+    found = session.scalar(text(statement), {"name": store.table(workflow.id), "column": f"c{column.id}"})
+    if found is None:
+        raise errors.Conflict("The data were replaced meanwhile; this column can't come back.")
+    column.deleted_at = None
+    _record(session, workflow, user_id, "column_restored", column_id=column.id, name=column.name)
+    return Undone(f"“{column.name}” is back.")
 
 
 def change_column(
@@ -184,18 +217,15 @@ def change_column(
 def delete_column(session: Session, workflow: Workflow, user_id: int, column: Column) -> int:
     """Take a column out of the table; its values stay until it can't be brought back any more.
 
-    Raises errors.Invalid when learners could no longer be told apart without it.
+    Raises errors.Invalid when learners could no longer be told apart without it, or a message uses it.
     """
+    if uses := actions.uses_of_column(session, workflow.id, column.id):
+        raise errors.Invalid(f"Take it out of these first: {', '.join(uses)}.")
     keys = [other for other in queries.columns(session, workflow.id) if other.is_key]
     if column.is_key and len(keys) == 1:
         raise errors.Invalid("This is the only column that tells learners apart, so it has to stay.")
     column.deleted_at = clock.now()
     return _record(session, workflow, user_id, "column_deleted", column_id=column.id, name=column.name)
-
-
-def _is_there(session: Session, workflow: Workflow, row_id: int) -> bool:
-    statement = f"SELECT 1 FROM {store.table(workflow.id)} WHERE row_id = :row_id"
-    return session.scalar(text(statement), {"row_id": row_id}) is not None
 
 
 def _writing(

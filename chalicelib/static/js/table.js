@@ -1,0 +1,125 @@
+// The sheet: move between cells with the arrow keys, open one with Enter or a click; keys stay in sight.
+
+const sheet = () => document.getElementById("learners");
+const cellsOf = (row) => [...row.cells].filter((cell) => cell.tagName === "TD");
+
+// Several keys are frozen beside each other: each begins where those before it end.
+function freeze() {
+  const table = sheet();
+  if (!table) return;
+  const keys = [...table.tHead.rows[0].cells].filter((cell) => cell.classList.contains("key"));
+  let left = 0;
+  const starts = keys.map((cell) => { const start = left; left += cell.offsetWidth; return start; });
+  const fits = left < table.parentElement.clientWidth * 0.6;
+  for (const row of table.rows) {
+    for (let at = 1; at < keys.length; at += 1) {
+      row.cells[at].style.left = fits ? `${starts[at]}px` : "auto";
+    }
+  }
+}
+
+function prepare() {
+  const table = sheet();
+  freeze();
+  if (!table?.dataset.cells) return;
+  table.setAttribute("role", "grid");
+  table.setAttribute("aria-label", "Learners");
+  table.parentElement.dataset.editable = "";
+  table.parentElement.removeAttribute("tabindex");  // its cells take the focus now
+  table.tBodies[0].querySelectorAll("td").forEach((cell) => { cell.tabIndex = -1; });
+  const first = table.tBodies[0].querySelector("td");
+  if (first) first.tabIndex = 0;
+}
+
+function focusOn(cell) {
+  if (!cell) return;
+  sheet().querySelectorAll("td[tabindex='0']").forEach((other) => { other.tabIndex = -1; });
+  cell.tabIndex = 0;
+  cell.focus();
+}
+
+function open(cell) {
+  const table = sheet();
+  if (!table.dataset.cells || cell.querySelector("form")) return;
+  const column = table.tHead.rows[0].cells[cell.cellIndex].dataset.column;
+  const row = cell.parentElement.dataset.row;
+  table.querySelectorAll("td.editing").forEach(cancel);
+  htmx.ajax("GET", `${table.dataset.cells}/${row}/cells/${column}`, { target: cell, swap: "innerHTML" });
+}
+
+function cancel(cell) {
+  const before = cell.querySelector("template");
+  if (before) cell.replaceChildren(before.content.cloneNode(true));
+  cell.classList.remove("editing");
+}
+
+// Where the keys lead from a cell; rows may be at the edge.
+function neighbour(cell, key) {
+  const row = cell.parentElement;
+  const at = cellsOf(row).indexOf(cell);
+  if (key === "ArrowLeft") return cellsOf(row)[at - 1];
+  if (key === "ArrowRight") return cellsOf(row)[at + 1];
+  if (key === "Home") return cellsOf(row)[0];
+  if (key === "End") return cellsOf(row).at(-1);
+  const other = key === "ArrowUp" ? row.previousElementSibling : row.nextElementSibling;
+  return other && cellsOf(other)[at];
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-cancel]");
+  if (button) {
+    const cell = button.closest("td");
+    cancel(cell);
+    if (cell.closest("#learners")) focusOn(cell);
+    return;
+  }
+  const cell = event.target.closest("#learners td");
+  if (cell && !event.target.closest("a, form") && !String(getSelection())) open(cell);
+});
+
+document.addEventListener("keydown", (event) => {
+  const form = event.target.closest(".cell-form");
+  if (form) {
+    if (event.key === "Escape") { event.preventDefault(); form.querySelector("[data-cancel]")?.click(); }
+    if (event.key === "Enter" && event.target.tagName === "SELECT") { event.preventDefault(); form.requestSubmit(); }
+    if (event.key === "Enter" && event.target.tagName === "TEXTAREA" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    return;
+  }
+  const cell = event.target.closest("#learners td");
+  if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Enter" || event.key === "F2") { event.preventDefault(); open(cell); return; }
+  if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) return;
+  event.preventDefault();
+  focusOn(neighbour(cell, event.key));
+});
+
+// After a swap: the field takes the focus, or the cell that shows the saved value.
+document.addEventListener("htmx:after:swap", () => {
+  const field = document.querySelector("td .cell-form #cell-value");
+  document.querySelectorAll("#learners td.editing").forEach((cell) => {
+    if (!cell.querySelector("form")) { cell.classList.remove("editing"); focusOn(cell); }
+  });
+  if (field && !field.dataset.ready) {
+    field.dataset.ready = "1";
+    field.closest("#learners td")?.classList.add("editing");
+    field.focus();
+    field.select?.();
+  }
+  const table = sheet();
+  if (table && !table.dataset.ready) { table.dataset.ready = "1"; prepare(); }
+  else freeze();
+});
+
+// A menu opens below its button, inside the window.
+document.addEventListener("toggle", (event) => {
+  const menu = event.target;
+  if (event.newState !== "open" || !menu.classList?.contains("menu")) return;
+  const button = document.querySelector(`[popovertarget="${menu.id}"]`).getBoundingClientRect();
+  menu.style.inset = "auto";
+  menu.style.top = `${button.bottom + 4}px`;
+  menu.style.left = `${Math.max(8, Math.min(button.left, innerWidth - menu.offsetWidth - 8))}px`;
+}, true);
+
+addEventListener("resize", freeze);
+sheet()?.setAttribute("data-ready", "1");
+prepare();

@@ -1,0 +1,49 @@
+"""Download the table: a job writes the file, a page waits for it, a link leads to S3."""
+
+from __future__ import annotations
+
+from chalice import Blueprint
+
+from chalicelib import errors
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.aws import files
+from chalicelib.schedules import service as schedules
+from chalicelib.tables import forms, jobs, queries
+from chalicelib.tables.routes import zone_of
+from chalicelib.web.page import page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, redirect, redirect_to, render
+
+bp = Blueprint(__name__)
+
+
+@page(bp, "/workflows/{workflow_id}/downloads", method="POST", role=WorkflowRole.VIEWER)
+def download_table(request: Request) -> Answer:
+    """Have the file written, and go where it is waited for."""
+    if request.workflow.row_count is None:
+        raise errors.NotFound
+    sort = request.form.get("sort")
+    forms.order(sort, queries.columns(request.session, request.workflow.id))
+    job = schedules.enqueue(
+        request.session, jobs.EXPORT, {"sort": sort, "time_zone": zone_of(request).key},
+        workflow_id=request.workflow.id, user_id=request.user.id,
+    )  # fmt: skip
+    return redirect("tables.show_download", workflow_id=request.workflow.id, job_id=job.id)
+
+
+@page(bp, "/workflows/{workflow_id}/downloads/{job_id}", role=WorkflowRole.VIEWER)
+def show_download(request: Request, job_id: int) -> Answer:
+    """Show how far the file is; HTMX asks for this part again until it is there."""
+    job = schedules.get(request.session, request.workflow.id, request.user.id, jobs.EXPORT, job_id)
+    name = jobs.filename(request.workflow.name, job.created_at.astimezone(zone_of(request)))
+    return render("tables/_download.html" if request.wants_part else "tables/download.html", job=job, filename=name)
+
+
+@page(bp, "/workflows/{workflow_id}/downloads/{job_id}/file", role=WorkflowRole.VIEWER)
+def show_file(request: Request, job_id: int) -> Answer:
+    """Lead to the file, under the workflow's name."""
+    job = schedules.get(request.session, request.workflow.id, request.user.id, jobs.EXPORT, job_id)
+    if "key" not in job.result:
+        raise errors.NotFound("This file is not ready.")
+    name = jobs.filename(request.workflow.name, job.created_at.astimezone(zone_of(request)))
+    return redirect_to(files.download_link(job.result["key"], name))

@@ -1,0 +1,216 @@
+"""The table: look at it, sort, search, change a cell, add and delete learners."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chalice import Blueprint
+
+from chalicelib import errors
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.tables import cells, forms, paging, queries, service, statistics
+from chalicelib.tables.models import Column
+from chalicelib.web.page import page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, Flash, redirect, render
+from chalicelib.web.templates import zone
+from chalicelib.web.urls import url_for
+
+bp = Blueprint(__name__)
+
+
+def zone_of(request: Request) -> ZoneInfo:
+    """Return the reader's time zone."""
+    return zone(request.user.time_zone)
+
+
+@page(bp, "/workflows/{workflow_id}/table", role=WorkflowRole.VIEWER)
+def show_table(request: Request) -> Answer:
+    """Show a page of the table; HTMX gets the grid alone."""
+    row_count = request.workflow.row_count
+    if row_count is None:
+        return render("tables/empty.html")
+    columns = forms.in_order(queries.columns(request.session, request.workflow.id))
+    state = forms.state(request.query, columns)
+    rows = paging.read(
+        request.session, request.workflow.id, columns, order=state.order, search=state.search,
+        time_zone=zone_of(request).key, after=state.after, before=state.before,
+    )  # fmt: skip
+    found = None
+    if state.search and row_count <= paging.COUNTED_ROWS:
+        found = paging.count(request.session, request.workflow.id, columns, state.search, zone_of(request).key)
+    immediate = statistics.is_immediate(row_count, len(columns))
+    spreads = (
+        statistics.spreads(request.session, request.workflow.id, columns, row_count) if immediate else None
+    )  # fmt: skip
+    return render(
+        "tables/_grid.html" if request.wants_part else "tables/page.html",
+        columns=columns, state=state, rows=rows, found=found, row_count=row_count, **_head(request, spreads),
+    )  # fmt: skip
+
+
+@page(bp, "/workflows/{workflow_id}/table/head", role=WorkflowRole.VIEWER)
+def show_head(request: Request) -> Answer:
+    """Show the headers with the pictures that were too slow for the page."""
+    if request.workflow.row_count is None:
+        raise errors.NotFound
+    columns = forms.in_order(queries.columns(request.session, request.workflow.id))
+    state = forms.state(request.query, columns)
+    spreads = statistics.spreads(request.session, request.workflow.id, columns, request.workflow.row_count)
+    return render("tables/_head.html", columns=columns, state=state, **_head(request, spreads))
+
+
+def _head(request: Request, spreads: dict[int, statistics.Spread] | None) -> dict[str, Any]:
+    return {
+        "spreads": spreads, "type_names": cells.TYPE_NAMES, "can_edit": _can_edit(request),
+        "shown": cells.shown, "zone": zone_of(request), "max_shown": cells.MAX_SHOWN,
+    }  # fmt: skip
+
+
+def _can_edit(request: Request) -> bool:
+    return WorkflowRole(request.role).covers(WorkflowRole.EDITOR)
+
+
+@page(bp, "/workflows/{workflow_id}/table/rows/{row_id}", role=WorkflowRole.VIEWER)
+def show_row(request: Request, row_id: int) -> Answer:
+    """Show everything that is known of one learner, against the class."""
+    columns = queries.columns(request.session, request.workflow.id)
+    values = service.row(request.session, request.workflow, row_id, columns)
+    spreads = statistics.spreads(request.session, request.workflow.id, columns, request.workflow.row_count or 0)
+    return render(
+        "tables/row.html", columns=columns, values=values, row_id=row_id, label=_label(columns, values, request),
+        **_head(request, spreads),
+    )  # fmt: skip
+
+
+def _label(columns: list[Column], values: dict[int, Any], request: Request) -> str:
+    """Return what the learner is called on the page: the first key's value."""
+    key = next((column for column in columns if column.is_key), None)
+    value = values.get(key.id) if key else None
+    return "Learner" if value is None else cells.shown(value, zone_of(request))[: cells.MAX_SHOWN]
+
+
+@page(bp, "/workflows/{workflow_id}/table/rows/{row_id}/delete", method="POST", role=WorkflowRole.EDITOR)
+def delete_row(request: Request, row_id: int) -> Answer:
+    """Delete a learner, with an undo in the message that follows."""
+    columns = queries.columns(request.session, request.workflow.id)
+    values = service.row(request.session, request.workflow, row_id, columns)
+    event_id = service.delete_row(request.session, request.workflow, request.user.id, row_id, columns)
+    flash = Flash(
+        f"“{_label(columns, values, request)}” is not in the table any more.", undo_url=_undo(request, event_id)
+    )
+    return redirect("tables.show_table", workflow_id=request.workflow.id, flash=flash)
+
+
+def _undo(request: Request, event_id: int) -> str:
+    return url_for("tables.undo_change", workflow_id=request.workflow.id, event_id=event_id)
+
+
+@page(bp, "/workflows/{workflow_id}/table/rows/{row_id}/cells/{column_id}", role=WorkflowRole.EDITOR)
+def show_cell(request: Request, row_id: int, column_id: int) -> Answer:
+    """Show the field for one value: in its cell, or on a page of its own."""
+    if request.workflow.row_count is None:
+        raise errors.NotFound
+    column = queries.column(request.session, request.workflow.id, column_id)
+    value = service.value(request.session, request.workflow.id, row_id, column)
+    return _cell_form(request, row_id, column, value, seen=cells.seal(value))
+
+
+def _cell_form(
+    request: Request, row_id: int, column: Column, value: Any, *, seen: str, typed: str | None = None,
+    problem: str = "", status: int = 200,
+) -> Answer:  # fmt: skip
+    here = zone_of(request)
+    return render(
+        "tables/_cell_form.html" if request.wants_part else "tables/cell.html",
+        status=status, row_id=row_id, column=column, value=value, seen=seen, problem=problem,
+        typed=cells.written(value, here) if typed is None else typed, choices=forms.choices(column, here),
+        shown=cells.shown, zone=here, max_shown=cells.MAX_SHOWN, type_names=cells.TYPE_NAMES,
+    )  # fmt: skip
+
+
+@page(
+    bp, "/workflows/{workflow_id}/table/rows/{row_id}/cells/{column_id}", method="POST", role=WorkflowRole.EDITOR
+)  # fmt: skip
+def change_cell(request: Request, row_id: int, column_id: int) -> Answer:
+    """Save one value; what does not fit, or was changed meanwhile, is said at the field, with what was typed."""
+    if request.workflow.row_count is None:
+        raise errors.NotFound
+    column = queries.column(request.session, request.workflow.id, column_id)
+    typed, seen = request.form.get("value"), request.form.get("seen")
+    try:
+        new = cells.read(typed, column, zone_of(request))
+        event_id = service.change_cell(
+            request.session, request.workflow, request.user.id, row_id, column, new, seen=seen
+        )
+    except errors.Invalid as error:
+        problem, status = error.fields.get("value", error.message), 422
+    except service.Changed as error:
+        problem, status, seen = _changed(request, error), 409, cells.seal(error.now)
+    except errors.Conflict as error:
+        problem, status = error.message, 409
+    else:
+        return _saved(request, row_id, column, new, event_id)
+    value = service.value(request.session, request.workflow.id, row_id, column)
+    return _cell_form(request, row_id, column, value, seen=seen, typed=typed, problem=problem, status=status)
+
+
+def _saved(request: Request, row_id: int, column: Column, new: Any, event_id: int | None) -> Answer:
+    undo_url = _undo(request, event_id) if event_id else ""
+    if request.wants_part:
+        return render(
+            "tables/_saved.html", value=new, column=column, undo_url=undo_url, shown=cells.shown,
+            zone=zone_of(request), max_shown=cells.MAX_SHOWN,
+        )  # fmt: skip
+    return redirect(
+        "tables.show_row", workflow_id=request.workflow.id, row_id=row_id,
+        flash=Flash(f"“{column.name}” is saved.", undo_url=undo_url) if event_id else "Nothing was changed.",
+    )  # fmt: skip
+
+
+def _changed(request: Request, error: service.Changed) -> str:
+    now = "no value" if error.now is None else f"“{cells.shown(error.now, zone_of(request))[: cells.MAX_SHOWN]}”"
+    return f"Somebody changed this meanwhile: it is now {now}. Save to put your value in its place."
+
+
+@page(bp, "/workflows/{workflow_id}/table/changes/{event_id}/undo", method="POST", role=WorkflowRole.EDITOR)
+def undo_change(request: Request, event_id: int) -> Answer:
+    """Take back a change of a cell or the deletion of a learner or column."""
+    try:
+        undone = service.take_back(request.session, request.workflow, request.user.id, event_id)
+    except service.Changed:
+        raise errors.Conflict("The value was changed again meanwhile, so it was left as it is.") from None
+    if undone.row_id is None:
+        return redirect("tables.show_table", workflow_id=request.workflow.id, flash=undone.message)
+    return redirect("tables.show_row", workflow_id=request.workflow.id, row_id=undone.row_id, flash=undone.message)
+
+
+@page(bp, "/workflows/{workflow_id}/table/new", role=WorkflowRole.EDITOR)
+def show_new_row(request: Request) -> Answer:
+    """Show the form for one more learner."""
+    return _new_row(request, {})
+
+
+def _new_row(request: Request, problems: dict[str, str]) -> Answer:
+    if request.workflow.row_count is None:
+        raise errors.NotFound
+    columns = queries.columns(request.session, request.workflow.id)
+    return render(
+        "tables/new.html", status=422 if problems else 200, columns=columns, problems=problems,
+        form=request.form.as_dict(), choices={c.id: forms.choices(c, zone_of(request)) for c in columns},
+        type_names=cells.TYPE_NAMES,
+    )  # fmt: skip
+
+
+@page(bp, "/workflows/{workflow_id}/table/new", method="POST", role=WorkflowRole.EDITOR)
+def add_row(request: Request) -> Answer:
+    """Add a learner and go to their page."""
+    columns = queries.columns(request.session, request.workflow.id)
+    try:
+        values = forms.new_row(request.form, columns, zone_of(request))
+        row_id = service.add_row(request.session, request.workflow, request.user.id, columns, values)
+    except errors.Invalid as error:
+        return _new_row(request, error.fields)
+    flash = f"“{_label(columns, values, request)}” is in the table."
+    return redirect("tables.show_row", workflow_id=request.workflow.id, row_id=row_id, flash=flash)
