@@ -62,8 +62,9 @@ def chart(points: Sequence[Point], time_zone: str) -> Chart | None:
     if not points:
         return None
     start = points[0].at
-    stretch = min((b.at - a.at for a, b in pairwise(points)), default=timedelta(minutes=1))
-    moments = [start, *(point.at + stretch for point in points)]
+    stretch = min((b.at - a.at for a, b in pairwise(points)), default=timedelta(seconds=1))
+    # A total stays as it was until the stretch in which it grows.
+    moments = [moment for point in points for moment in (point.at, point.at + stretch)]
     span = (moments[-1] - start).total_seconds()
     totals = {kind: list(accumulate((getattr(point, kind) for point in points), initial=0)) for kind in KINDS}
     drawn = {kind: values for kind, values in totals.items() if values[-1] or kind == "sent"}
@@ -71,9 +72,10 @@ def chart(points: Sequence[Point], time_zone: str) -> Chart | None:
     across = [LEFT + (moment - start).total_seconds() / span * (RIGHT - LEFT) for moment in moments]
     lines = []
     for kind, values in drawn.items():
-        steps = " L".join(f"{x:.1f} {_height(value, top):.1f}" for x, value in zip(across, values, strict=True))
+        heights = [_height(value, top) for before_after in pairwise(values) for value in before_after]
+        steps = " L".join(f"{x:.1f} {y:.1f}" for x, y in zip(across, heights, strict=True))
         lines.append(Line(kind, KINDS[kind], "M" + steps, values[-1]))
-    rows = [Row(moment, [values[n] for values in drawn.values()]) for n, moment in enumerate(moments) if n]
+    rows = [Row(point.at + stretch, [values[n] for values in drawn.values()]) for n, point in enumerate(points, 1)]
     marks = [_mark(start, span * n / (MARKS - 1), span, time_zone) for n in range(MARKS)]
     up = [Mark(_height(value, top), f"{value:,}") for value in sorted({0, top // 2, top})]
     return Chart(lines, marks, up, [line.name for line in lines], rows)
@@ -85,7 +87,10 @@ def _height(value: int, top: int) -> float:
 
 def _mark(start: datetime, seconds: float, span: float, time_zone: str) -> Mark:
     moment = (start + timedelta(seconds=seconds)).astimezone(zone(time_zone))
-    label = f"{moment:%H:%M}" if span < 20 * 3600 else f"{moment.day} {moment:%b %H:%M}"
+    if span < 10 * 60:
+        label = f"{moment:%H:%M:%S}"
+    else:
+        label = f"{moment:%H:%M}" if span < 20 * 3600 else f"{moment.day} {moment:%b %H:%M}"
     return Mark(LEFT + seconds / span * (RIGHT - LEFT), label)
 
 

@@ -180,7 +180,9 @@ _TIMELINE = text("""
             ('bounced', CASE WHEN m.state = 'bounced' THEN m.ended_at END)) AS v (kind, at)
         WHERE m.run_id = :run_id AND v.at IS NOT NULL
     ), width AS (
-        SELECT greatest(60, ceil(extract(epoch FROM max(at) - min(at)) / :points / 60) * 60) AS seconds FROM happened
+        SELECT CASE WHEN span <= :points * 60 THEN greatest(1, ceil(span / :points))
+                    ELSE ceil(span / :points / 60) * 60 END AS seconds
+        FROM (SELECT extract(epoch FROM max(at) - min(at)) AS span FROM happened) AS whole
     )
     SELECT to_timestamp(floor(extract(epoch FROM at) / seconds) * seconds) AS start,
            count(*) FILTER (WHERE kind = 'sent'), count(*) FILTER (WHERE kind = 'delivered'),
@@ -191,7 +193,7 @@ _TIMELINE = text("""
 
 
 def timeline(session: Session, run_id: int) -> list[Point]:
-    """Return the run over time, in stretches of at least a minute; stretches without news are left out."""
+    """Return the run over time, in stretches of whole seconds or minutes; stretches without news are left out."""
     return [Point(*row) for row in session.execute(_TIMELINE, {"run_id": run_id, "points": POINTS})]
 
 
