@@ -1,5 +1,6 @@
 // The rule builder: draws the formula in a hidden input as nested fieldsets and writes every change back into it.
-// It sends a bubbling `formula-change` event 300 ms after the last change; the page asks the server for the count.
+// It sends a bubbling `formula-change` event 300 ms after the last change, and once when it appears; the page asks the
+// server for the count then.
 
 import { isGroup, LISTS, newGroup, newRule, number, read, write } from "./rules_tree.js";
 import { hasChoices, listField, make, valueField } from "./rules_values.js";
@@ -30,6 +31,7 @@ class Builder {
     this.body.append(this.fields, this.status);
     root.append(this.body);
     this.draw();
+    this.announce();
     if (document.activeElement === document.body) this.body.querySelector("[aria-invalid=true]")?.focus();
   }
 
@@ -37,6 +39,10 @@ class Builder {
   changed() {
     this.input.value = write(this.tree);
     this.status.replaceChildren();
+    this.announce();
+  }
+
+  announce() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.root.dispatchEvent(new CustomEvent("formula-change", { bubbles: true, detail: this.input.value }));
