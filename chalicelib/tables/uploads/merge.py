@@ -74,7 +74,7 @@ def _settle(pair: Pair, *, is_match: bool, replaces: bool) -> None:
         return
     if replaces and not is_match:
         pair.type = new
-    elif old == "integer" and new == "double" and not is_match and not pair.column.is_key:
+    elif old == "integer" and new == "double" and not (is_match or pair.column.is_key or pair.wanted.empty):
         pair.type = "double"
     else:
         pair.wanted.kind = _USUAL_KIND[old]

@@ -34,13 +34,17 @@ NUMBER_NAME = "Number"
 
 @dataclass
 class Wanted:
-    """A column of the file as people want it. `target` is the id of an existing column, NEW for none."""
+    """A column of the file as people want it. `target` is the id of an existing column, NEW for none.
+
+    `empty` says that the file has no value for it, so that its kind means nothing.
+    """
 
     number: int
     name: str
     kind: str
     is_key: bool = False
     target: int = NEW
+    empty: bool = False
 
     @property
     def type(self) -> str:
@@ -107,7 +111,8 @@ def read_columns(understood: Mapping[str, Any], chosen: Mapping[str, Any]) -> li
             problems[f"kind-{number}"] = "Choose how to read this column."
             continue
         taken[name] = number
-        columns.append(Wanted(number, name, choice["kind"], bool(choice.get("key"))))
+        empty = column["blanks"] == understood["rows"]
+        columns.append(Wanted(number, name, choice["kind"], bool(choice.get("key")), empty=empty))
     if not columns and not problems:
         raise errors.Invalid("Choose at least one column.", {"columns": "Choose at least one column."})
     if problems:
@@ -181,6 +186,8 @@ def _targets(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column])
 
 def _key_pair(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column]) -> tuple[int, int]:
     number, column_id = int(choices.get("key_number") or 0), int(choices.get("key_column") or 0)
+    if number and not column_id:
+        column_id = _targets(plan, choices, existing).get(number, NEW)
     if not number:
         number, column_id = default_key(plan.columns, _targets(plan, choices, existing), existing)
     if plan.method == REPLACE and not number:
