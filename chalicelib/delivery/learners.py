@@ -43,28 +43,29 @@ class Learner:
 
 
 class Picker:
-    """The learners of a message's filter, to leave some out."""
+    """The learners of a message's filter, to leave some out. Its methods raise errors.Invalid for a broken filter."""
 
     def __init__(
         self, session: Session, found: sources.Sources, workflow: Workflow, action: Sendable, form: SendForm
     ) -> None:
         self._session, self._skipped = session, form.skip_rows
-        audience = _audience(found, workflow, action, form.to_column_id)
-        self._rows = rows(audience) if audience else None
+        self._audience = _audience(found, workflow, action, form.to_column_id)
         self._names = [f"c{column.id}" for column in name_columns(found.columns)]
 
     def left_out(self) -> list[Learner]:
         """Return the learners left out by name; those who are gone meanwhile are not among them."""
-        if self._rows is None or not self._skipped:
+        if self._audience is None or not self._skipped:
             return []
-        return self._read(self._rows, self._rows.c.row_id.in_(self._skipped), MAX_LEFT_OUT)
+        found = rows(self._audience)
+        return self._read(found, found.c.row_id.in_(self._skipped), MAX_LEFT_OUT)
 
     def search(self, text: str) -> list[Learner]:
         """Return up to 20 learners with `text` in name, key or address; not those who are left out already."""
-        if self._rows is None or not text.strip():
+        if self._audience is None or not text.strip():
             return []
-        matches = sa.or_(*(part.icontains(text.strip(), autoescape=True) for part in self._parts(self._rows)))
-        return self._read(self._rows, matches & self._rows.c.row_id.not_in(self._skipped), MAX_FOUND)
+        found = rows(self._audience)
+        matches = sa.or_(*(part.icontains(text.strip(), autoescape=True) for part in self._parts(found)))
+        return self._read(found, matches & found.c.row_id.not_in(self._skipped), MAX_FOUND)
 
     def _parts(self, found: sa.Subquery) -> list[sa.ColumnElement[str]]:
         name = sa.func.concat_ws(" ", *(found.c["values"][key].astext for key in self._names))

@@ -30,7 +30,7 @@ def show_send(request: Request, action_id: int) -> Answer:
     """Show the form with the choices of the last time, and what they come to."""
     action = _action(request, action_id)
     found = sources.read(request.session, request.workflow.id, action.id)
-    form = forms.first(request.user, found, queries.defaults(request.session, action, request.workflow.id))
+    form = forms.first(request.user, found, queries.defaults(request.session, action, request.workflow.id, found))
     return _page(request, action, found, form)
 
 
@@ -55,7 +55,7 @@ def show_receipt(request: Request, action_id: int) -> Answer:
     form = forms.from_values(request.form)
     found = sources.read(request.session, request.workflow.id, action.id)
     problems = _live_problems(found, form, request.user.time_zone)
-    return render("delivery/_receipt.html", **_receipt(request, action, form), problems=problems, live=True)
+    return render("delivery/_receipt.html", **_receipt(request, action, found, form), problems=problems, live=True)
 
 
 @page(bp, SEND + "/learners", method="POST", role=WorkflowRole.EDITOR)
@@ -92,7 +92,7 @@ def _page(
         "delivery/send.html", status=422 if error else 200, columns=columns, problems=problems, live=False,
         alert=error.message if error else "", counters=[column for column in columns if column.type == "integer"],
         sender=settings().mail_from, undo_seconds=settings().undo_seconds, earliest=f"{soon:%Y-%m-%dT%H:%M}",
-        **_receipt(request, action, form), **_picker(request, action, found, form),
+        **_receipt(request, action, found, form), **_picker(request, action, found, form),
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _picker(request: Request, action: Sendable, found: sources.Sources, form: fo
     return {"left_out": picker.left_out(), "matches": picker.search(search), "search": search}
 
 
-def _receipt(request: Request, action: Sendable, form: forms.SendForm) -> dict[str, Any]:
+def _receipt(request: Request, action: Sendable, found: sources.Sources, form: forms.SendForm) -> dict[str, Any]:
     """Return what the receipt shows; where there is none yet, `obstacle` says why."""
     context: dict[str, Any] = {
         "action": action, "form": form, "receipt": None, "obstacle": "", "reasons": COUNTED, "unusable": 0,
@@ -113,7 +113,7 @@ def _receipt(request: Request, action: Sendable, form: forms.SendForm) -> dict[s
         return context | {"obstacle": "The message is empty. Write it first."}
     try:
         order = forms.without_time(form).order(request.user.time_zone)
-        receipt = queries.receipt(request.session, request.workflow, action, order)
+        receipt = queries.receipt(request.session, request.workflow, action, order, found)
     except errors.Invalid as error:
         return context | {"obstacle": error.message}
     groups = [

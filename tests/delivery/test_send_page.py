@@ -238,4 +238,4 @@ def test_the_page_needs_few_statements(client: Browser, action: Action, count_st
     client.get(path(action))
     count_statements()
     client.get(path(action))
-    assert count_statements() <= 14
+    assert count_statements() <= 11

@@ -57,13 +57,14 @@ class Receipt:
     lane_closed_reason: str
 
 
-def receipt(session: Session, workflow: Workflow, action: Sendable, order: SendOrder) -> Receipt:
+def receipt(
+    session: Session, workflow: Workflow, action: Sendable, order: SendOrder, found: sources.Sources
+) -> Receipt:
     """Return who would get the mail, who not and why, how long it takes, and three real mails.
 
     A subject with a mistake leaves the samples' subjects empty. Raises errors.Invalid for an unknown e-mail column
     and for a text that can't be used.
     """
-    found = sources.read(session, workflow.id, action.id)
     if order.to_column_id not in found.columns:
         raise errors.Invalid("Choose the e-mail column.", {"to_column_id": "Choose the column with the addresses."})
     text = sources.DraftText(found, _subject(found, order), action.text, workflow.time_zone)
@@ -128,11 +129,13 @@ def closed_reason(session: Session, lane: str) -> str:
     return session.scalar(select(Lane.closed_reason).where(Lane.name == lane, Lane.is_closed)) or ""
 
 
-def defaults(session: Session, action: Sendable, workflow_id: int) -> dict[str, Any]:
+def defaults(
+    session: Session, action: Sendable, workflow_id: int, found: sources.Sources | None = None
+) -> dict[str, Any]:
     """Return what the action's last send form held (keys as in SendOrder, subject with names); empty at first."""
     if not action.send_defaults:
         return {}
-    found = sources.read(session, workflow_id, action.id)
+    found = found or sources.read(session, workflow_id, action.id)
     return {
         **action.send_defaults,
         "subject": sources.subject_by_names(found, action.send_defaults.get("subject", "")),
