@@ -90,7 +90,7 @@ def read(typed: str, column: Column, zone: ZoneInfo, *, field: str = "value") ->
             raise _refused(field, "This column tells learners apart, so it can't be empty.")
         return None
     try:
-        value = operands.read(typed, column.type, zone)
+        value = typed if column.type == "text" else operands.read(typed, column.type, zone)
     except ValueError as error:
         words = str(error)
         raise _refused(field, f"{words[0].upper()}{words[1:]}.") from None

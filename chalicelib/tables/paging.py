@@ -84,7 +84,6 @@ def read(
     time_zone: str = "UTC",
     after: Cursor | None = None,
     before: Cursor | None = None,
-    size: int = PAGE_SIZE,
 ) -> Rows:
     """Return the page that follows `after`, or the one that ends before `before`, or the first.
 
@@ -94,6 +93,7 @@ def read(
     backwards = cursor is not None and before is not None
     condition, values = matching(columns, search, time_zone)
     found: list[RowMapping] = []
+    size = PAGE_SIZE
     for where, ordering, bound in _parts(order, cursor, backwards):
         statement = text(f"""
             SELECT row_id{_selected(columns)}{_cursor_value(order)} FROM {table(workflow_id)}

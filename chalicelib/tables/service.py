@@ -87,7 +87,7 @@ def change_cell(
             {"new": new, "row_id": row_id},
         )
         return _record(
-            session, workflow, user_id, "cell_changed", row_id=row_id, column_id=column.id, column=column.name,
+            session, workflow, user_id, "cell_changed", row_id=row_id, column_id=column.id, name=column.name,
             old=_kept(old), new=_kept(new),
         )  # fmt: skip
 
