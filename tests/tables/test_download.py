@@ -1,0 +1,129 @@
+"""The table as a CSV file: faithful, and nothing that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import IO, Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.schedules import jobs
+from chalicelib.schedules.models import Job
+from chalicelib.tables.jobs import BYTE_ORDER_MARK, filename
+from chalicelib.workflows.models import Workflow
+from tests.conftest import NOON, Browser, signed_in
+from tests.factories import make_table
+from tests.test_access import member
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What was put into S3."""
+    kept: dict[str, bytes] = {}
+
+    def put(key: str, body: IO[bytes], content_type: str) -> None:
+        assert content_type.startswith("text/csv")
+        kept[key] = body.read()
+
+    monkeypatch.setattr("chalicelib.aws.files.put", put)
+    monkeypatch.setattr("chalicelib.aws.files.download_link", lambda key, name: f"https://files.example/{key}#{name}")
+    return kept
+
+
+def download(client: Browser, workflow: Workflow, session: Session, **fields: Any) -> Job:
+    """Ask for the file and do the job; the page waits before and has a link afterwards."""
+    asked = client.post(f"/workflows/{workflow.id}/downloads", fields)
+    waiting = client.follow(asked)
+    assert "is being written" in waiting.body
+    job = session.query(Job).filter_by(kind="export_table").order_by(Job.id.desc()).first()
+    assert job is not None
+    assert client.get(f"{asked.location}/file").status == 404
+    jobs.run(job.id)
+    session.refresh(job)
+    return job
+
+
+def test_the_file_is_faithful_and_tame(
+    client: Browser, workflow: Workflow, session: Session, store: dict[str, bytes]
+) -> None:
+    columns = {"sid": "text", "=note": "text", "n": "integer", "x": "double", "yes": "boolean", "at": "datetime"}
+    rows = [
+        ("s1", "=1+1", -5, -0.1, True, "2026-03-02T10:00:00Z"), ("s2", "+cmd|'/C calc'!A0", 2**60, 1e-9, False, None),
+        ("s3", "-3.5", None, None, None, None), ("s4", "@SUM(A1)", 0, 2.0, None, None),
+        ("s5", "\t=1", 0, 0.0, None, None),
+        ("s6", "", 0, 0.0, None, None), ("s7", None, 0, 0.0, None, None), ("s8", 'a "b", c\nd', 0, 0.0, None, None),
+        ("s9", "José 👩", 0, 0.0, None, None), ("s10", "\r=1", 0, 0.0, None, None), ("s11", "＝1", 0, 0.0, None, None),
+        ("s12", "a=b", 0, 0.0, None, None), ("s13", "-", 0, 0.0, None, None), ("s14", "%s :x", 0, 0.0, None, None),
+    ]  # fmt: skip
+    make_table(session, workflow, columns, rows)
+    job = download(client, workflow, session)
+    (body,) = store.values()
+    assert body.startswith(BYTE_ORDER_MARK)
+    written = body.decode("utf-8-sig")
+    read = list(csv.reader(io.StringIO(written, newline="")))
+    assert read[0] == ["sid", "'=note", "n", "x", "yes", "at"]
+    notes = {row[0]: row[1] for row in read[1:]}
+    assert notes == {
+        "s1": "'=1+1", "s2": "'+cmd|'/C calc'!A0", "s3": "-3.5", "s4": "'@SUM(A1)", "s5": "'\t=1", "s6": "", "s7": "",
+        "s8": 'a "b", c\nd', "s9": "José 👩", "s10": "'\r=1", "s11": "'＝1", "s12": "a=b", "s13": "'-", "s14": "%s :x",
+    }  # fmt: skip
+    assert read[1][2:] == ["-5", "-0.1", "true", "2026-03-02 10:00:00+00"]
+    assert read[2][2:] == [str(2**60), "1e-09", "false", ""]
+    assert 's6,"",' in written
+    assert "s7,," in written
+    page = client.get(f"/workflows/{workflow.id}/downloads/{job.id}")
+    assert "14 learners, ready." in page.body
+    link = client.get(f"/workflows/{workflow.id}/downloads/{job.id}/file")
+    assert link.status == 303
+    assert link.location.startswith(f"https://files.example/exports/{workflow.id}/")
+    assert link.location.endswith(".csv")
+
+
+def test_the_file_is_sorted_as_on_the_screen(
+    client: Browser, workflow: Workflow, session: Session, store: dict[str, bytes]
+) -> None:
+    ids = make_table(session, workflow, {"sid": "text", "n": "integer"}, [("a", 1), ("b", None), ("c", 3)])
+    download(client, workflow, session, sort=f"-{ids['n']}")
+    (body,) = store.values()
+    assert [line[0] for line in body.decode("utf-8-sig").splitlines()[1:]] == ["c", "a", "b"]
+    assert client.post(f"/workflows/{workflow.id}/downloads", {"sort": "999999"}).status == 404
+
+
+def test_a_file_is_for_the_one_who_asked(
+    client: Browser, workflow: Workflow, session: Session, store: dict[str, bytes]
+) -> None:
+    make_table(session, workflow, {"sid": "text"}, [("a",)])
+    job = download(client, workflow, session)
+    viewer = signed_in(session, member(session, workflow, WorkflowRole.VIEWER))
+    for end in ("", "/file"):
+        assert viewer.get(f"/workflows/{workflow.id}/downloads/{job.id}{end}").status == 404
+        assert client.get(f"/workflows/{workflow.id}/downloads/999999{end}").status == 404
+    assert viewer.post(f"/workflows/{workflow.id}/downloads").status == 303
+
+
+def test_a_table_that_is_gone_is_said_to_be(
+    client: Browser, workflow: Workflow, session: Session, store: dict[str, bytes]
+) -> None:
+    make_table(session, workflow, {"sid": "text"}, [("a",)])
+    asked = client.post(f"/workflows/{workflow.id}/downloads")
+    session.execute(text(f"DROP TABLE learners.w{workflow.id}"))
+    job = session.query(Job).filter_by(kind="export_table").one()
+    jobs.run(job.id)
+    assert "There is no table any more." in client.follow(asked).body
+    assert not store
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Biology 101", "Biology 101 2026-03-02.csv"), ("a/b\\c:\n*?", "a b c 2026-03-02.csv"),
+        ("../..", "table 2026-03-02.csv"), ("Größe 👩", "Größe 👩 2026-03-02.csv"),
+        ("x" * 300, "x" * 100 + " 2026-03-02.csv"),
+    ],
+)  # fmt: skip
+def test_the_file_has_the_workflows_name(name: str, expected: str) -> None:
+    assert filename(name, NOON) == expected
