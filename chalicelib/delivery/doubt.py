@@ -50,7 +50,8 @@ _JUDGE = text("""
         ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
     )
     UPDATE ontask.message m
-    SET state = d.verdict, rank = CASE d.verdict WHEN 'queued' THEN CAST(:queued AS bigint) ELSE CAST(:unknown AS bigint) END,
+    SET state = d.verdict,
+        rank = CASE d.verdict WHEN 'queued' THEN CAST(:queued AS bigint) ELSE CAST(:unknown AS bigint) END,
         in_doubt_at = CASE d.verdict WHEN 'queued' THEN NULL ELSE coalesce(m.in_doubt_at, m.lease_until) END,
         ended_at = CASE d.verdict WHEN 'unknown' THEN CAST(:now AS timestamptz) END
     FROM doubtful d WHERE d.id = m.id AND d.verdict IS NOT NULL

@@ -62,7 +62,7 @@ def _insert(run: Run, found: sa.Subquery) -> Any:
             sa.case((sends, RANKS[HELD]), else_=RANKS[SKIPPED]),
             found.c.reason, sa.literal(run.cost, sa.BigInteger),
             sa.case((sends, sa.null()), else_=sa.literal(clock.now(), sa.DateTime(timezone=True))),
-        ).order_by(found.c.row_id),
+        ),
         include_defaults=False,
     )  # fmt: skip
 

@@ -1,0 +1,154 @@
+"""The send path of one worker against an SES that answers at once, and the claim with a million messages waiting."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from bench import course
+from bench.harness import ROOT, Result, at_most, fresh_database, timed
+
+MESSAGES = 2_000
+ROUNDS = 3
+PER_SECOND = 500.0
+FEW, MANY = 10_000, 1_000_000
+CLAIMS = 60
+
+
+def measure() -> list[Result]:
+    """Return the sender's speed, its cost beside the bare client, and how flat the claim is."""
+    with fresh_database(), sink():
+        from chalicelib import database
+        from chalicelib.aws import alarm, client, queue
+
+        queue.send = lambda *_args, **_more: None  # type: ignore[assignment]
+        alarm.set_alarm = lambda *_args: ""  # type: ignore[assignment]
+        client.forget()
+        with database.scope() as session:
+            made = course.make(session, MESSAGES)
+        rounds = sorted((_ours(made), _bare()) for _ in range(ROUNDS))
+        ours, bare = rounds[ROUNDS // 2]
+        speed = MESSAGES / ours
+        flat = at_most("claim with 1M messages waiting, against 10k", _claims(made, MANY), _claims(made, FEW), 1.5)
+    aim = f"≥ {PER_SECOND:.0f}/s"
+    return [
+        Result("send, messages a second", round(speed), "/s", PER_SECOND, round(speed / PER_SECOND, 2), aim,
+               speed >= PER_SECOND),
+        at_most("send 2,000, against the bare client", ours, bare, 1.5),
+        flat,
+    ]  # fmt: skip
+
+
+@contextmanager
+def sink() -> Iterator[None]:
+    """Have an SES that answers at once."""
+    process = subprocess.Popen([sys.executable, "-m", "bench.sink"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    os.environ["AWS_ENDPOINT_URL_SESV2"] = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        del os.environ["AWS_ENDPOINT_URL_SESV2"]
+
+
+def _ready(made: course.Course) -> int:
+    """Plan and release a run of its own."""
+    from chalicelib import clock, database
+    from chalicelib.delivery import plan
+    from chalicelib.delivery.models import MAIL
+
+    with database.scope() as session:
+        session.execute(text("TRUNCATE ontask.message CASCADE"))
+        session.execute(text("UPDATE ontask.run SET state = 'done'"))
+        run_id = course.confirm(session, made)
+        plan.plan(session, run_id)
+        session.execute(text("UPDATE ontask.run SET release_at = :now WHERE id = :id"),
+                        {"now": clock.now() - timedelta(seconds=1), "id": run_id})  # fmt: skip
+        session.expire_all()
+        plan.release(session, MAIL)
+        session.execute(text("ANALYZE ontask.message"))
+    return run_id
+
+
+def _ours(made: course.Course) -> float:
+    import app  # noqa: F401  the mails' links need its routes
+    from chalicelib.aws.mailer import Mailer
+    from chalicelib.delivery.models import MAIL
+    from chalicelib.delivery.send import Sender
+
+    _ready(made)
+    sender = Sender(MAIL, Mailer(), seconds=300)
+    sender.open()
+
+    def work() -> None:
+        assert sender.run() == MESSAGES
+
+    return timed(work)
+
+
+def _bare() -> float:
+    """Return the seconds that boto3 takes for as many mails that lie ready."""
+    from chalicelib import database
+    from chalicelib.aws.client import client
+    from chalicelib.delivery.compose import Head, compose
+    from chalicelib.delivery.models import Message, Run
+    from chalicelib.delivery.render import Renderer
+    from chalicelib.settings import settings
+
+    with database.scope() as session:
+        message = session.query(Message).first()
+        assert message is not None
+        mail = Renderer(session.get_one(Run, message.run_id)).render(message.values, message.flags)
+        raw = compose(Head(), mail, message.recipient, message.id).raw
+    ses = client("sesv2", attempts=1)
+    request: dict[str, Any] = {
+        "FromEmailAddress": "no-reply@ontask.example", "Destination": {"ToAddresses": [message.recipient]},
+        "Content": {"Raw": {"Data": raw}}, "ConfigurationSetName": settings().ses_configuration_set,
+        "EmailTags": [{"Name": "message", "Value": "1"}],
+    }  # fmt: skip
+
+    def work() -> None:
+        for _ in range(MESSAGES):
+            ses.send_email(**request)
+
+    return timed(work)
+
+
+def _claims(made: course.Course, waiting: int) -> float:
+    """Return the median seconds of a claim of ten, committed, with so many messages waiting."""
+    from chalicelib import clock, database
+    from chalicelib.delivery import outbox, throttle
+    from chalicelib.delivery.models import MAIL
+
+    run_id = _ready(made)
+    with database.scope(statement_timeout_seconds=600) as session:
+        session.execute(
+            text(
+                "INSERT INTO ontask.message (run_id, lane, row_id, recipient, values, flags, state, rank) "
+                "SELECT :run_id, :lane, 1000000 + n, 's' || n || '@uni.example', '{}', '{}', 'queued', 10 "
+                "FROM generate_series(1, :waiting) n"
+            ),
+            {"run_id": run_id, "lane": MAIL, "waiting": waiting - MESSAGES},
+        )
+    with database.scope(statement_timeout_seconds=600) as session:
+        session.execute(text("ANALYZE ontask.message"))
+    grant = throttle.Grant(10, 10, clock.now(), timedelta(0))
+    times = []
+    for _ in range(CLAIMS):
+        began = time.perf_counter()
+        with database.scope() as session:
+            taken = outbox.claim(session, MAIL, grant, clock.now() + timedelta(minutes=2), "ontask")
+        times.append(time.perf_counter() - began)
+        assert len(taken) == 10
+    return statistics.median(times)
