@@ -60,7 +60,7 @@ def write(session: Session, workflow_id: int, sort: str, time_zone: str, file: I
     cells = ", ".join(_cell(column) for column in columns)
     cursor: Any = session.connection().connection.cursor()  # COPY needs the driver's own
     cursor.execute(
-        f"COPY (SELECT {cells} FROM {store.table(workflow_id)} ORDER BY {order}) TO STDOUT WITH (FORMAT csv)",
+        f"COPY (SELECT {cells} FROM {store.table(workflow_id)} t ORDER BY {order}) TO STDOUT WITH (FORMAT csv)",
         stream=file,
     )
     return int(cursor.rowcount)

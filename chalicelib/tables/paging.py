@@ -95,10 +95,11 @@ def read(
     found: list[RowMapping] = []
     size = PAGE_SIZE
     for where, ordering, bound in _parts(order, cursor, backwards):
+        # The limit is written out: planned without knowing it, PostgreSQL would sort all rows.
         statement = text(f"""
-            SELECT row_id{_selected(columns)}{_cursor_value(order)} FROM {table(workflow_id)}
-            WHERE {where} AND {condition} ORDER BY {ordering} LIMIT :size""")
-        found += session.execute(statement, {**values, **bound, "size": size + 1 - len(found)}).mappings()
+            SELECT row_id{_selected(columns)}{_cursor_value(order)} FROM {table(workflow_id)} t
+            WHERE {where} AND {condition} ORDER BY {ordering} LIMIT {size + 1 - len(found)}""")
+        found += session.execute(statement, {**values, **bound}).mappings()
         if len(found) > size:
             break
     more, rows = len(found) > size, found[:size]
@@ -141,7 +142,7 @@ def _placed(session: Session, workflow_id: int, order: Order, cursor: Cursor | N
         return cursor
     if cursor.is_long:
         found = session.execute(
-            text(f"SELECT CAST({_sortable(order.column)} AS text) FROM {table(workflow_id)} WHERE row_id = :row_id"),
+            text(f"SELECT CAST({_sortable(order.column)} AS text) FROM {table(workflow_id)} t WHERE row_id = :row_id"),
             {"row_id": cursor.row_id},
         ).one_or_none()
         return Cursor(cursor.row_id, found[0]) if found else None
@@ -180,14 +181,14 @@ def _parts(order: Order, cursor: Cursor | None, backwards: bool) -> list[Part]:
 
 
 def whole_order(order: Order) -> str:
-    """Return the SQL that sorts the whole table as its pages are."""
+    """Return the SQL that sorts the whole table, called `t`, as its pages are."""
     way = "DESC" if order.descending else "ASC"
     return f"{_sortable(order.column)} {way} NULLS LAST, row_id {way}" if order.column else "row_id"
 
 
 def _sortable(column: Column) -> str:
-    """Return what sorts the rows: for texts without case and accents, but keys in the order of their index."""
-    return f"lower(unaccent(c{column.id}))" if column.type == "text" and not column.is_key else f"c{column.id}"
+    """Return what sorts the rows of `t`: for texts without case and accents, but keys in the order of their index."""
+    return f"lower(unaccent(t.c{column.id}))" if column.type == "text" and not column.is_key else f"t.c{column.id}"
 
 
 def matching(columns: Sequence[Column], search: str, time_zone: str) -> tuple[str, dict[str, Any]]:
@@ -202,8 +203,10 @@ def matching(columns: Sequence[Column], search: str, time_zone: str) -> tuple[st
     values: dict[str, Any] = {"needle": needle}
     found = []
     if texts := ", ".join(f"c{column.id}" for column in columns if column.type == "text"):
-        # All texts at once: one call is cheaper than one for each cell. Nobody searches for a line's end.
-        found.append(f"strpos(lower(unaccent(concat_ws(E'\\n', {texts}))), lower(unaccent(CAST(:needle AS text)))) > 0")
+        # All texts at once: one call is cheaper than one for each cell. Nobody searches for a line's end. The
+        # needle is a subquery, as it would be computed for each row otherwise.
+        cells = f"lower(unaccent(concat_ws(E'\\n', {texts})))"
+        found.append(f"strpos({cells}, (SELECT lower(unaccent(CAST(:needle AS text))))) > 0")
     for column in columns:
         name = f"c{column.id}"
         if column.type in {"integer", "double"} and set(needle) <= set("0123456789.+-e"):

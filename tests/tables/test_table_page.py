@@ -300,3 +300,19 @@ def test_viewers_see_the_table_and_change_nothing(session: Session, workflow: Wo
     assert viewer.get(f"{here}/cells/{ids['quiz']}").status == 403
     assert viewer.post(f"{here}/cells/{ids['quiz']}", {"value": "1", "seen": ""}).status == 403
     assert viewer.post(f"{here}/delete").status == 403
+
+
+def test_long_keys_are_sorted_by_all_their_letters(
+    client: Browser, workflow: Workflow, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.tables.paging.PAGE_SIZE", 2)
+    rows = [("x" * 400 + letter, number) for number, letter in enumerate("dacbe")]
+    ids = make_table(session, workflow, {"sid": "text", "n": "integer"}, rows)
+    pages, page = [], table(client, workflow, sort=ids["sid"])
+    while True:
+        pages += re.findall(r'<td class="num">(\d)</td>', page.body)
+        link = re.search(r'rel="next" href="([^"]+)"', page.body)
+        if not link:
+            break
+        page = client.request("GET", unescape(link[1]))
+    assert pages == ["1", "3", "2", "0", "4"]
