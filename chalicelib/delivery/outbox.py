@@ -79,10 +79,11 @@ _TAKE = """
     RETURNING m.id, m.run_id, m.recipient, m.values, m.flags, m.cost
 """
 
-_SIZES = {"runs": MAX_RUNS, "most": throttle.MAX_MESSAGES}
-_NEXT_COSTS = text("\n".join((_HEADS, _COSTS))).bindparams(**_SIZES)
+_NEXT_COSTS = text("\n".join((_HEADS, _COSTS))).bindparams(runs=MAX_RUNS, most=throttle.MAX_RESERVED)
 _LOCKED_HEADS = _HEADS.replace("/* lock */", "FOR UPDATE SKIP LOCKED")
-_CLAIM = text("\n".join((_LOCKED_HEADS, _TAKE))).bindparams(**_SIZES, sending=RANKS["sending"])
+_CLAIM = text("\n".join((_LOCKED_HEADS, _TAKE))).bindparams(
+    runs=MAX_RUNS, most=throttle.MAX_MESSAGES, sending=RANKS["sending"]
+)
 
 
 def next_costs(session: Session, lane: str) -> list[int]:
@@ -91,21 +92,15 @@ def next_costs(session: Session, lane: str) -> list[int]:
 
 
 def claim(
-    session: Session, lane: str, grant: throttle.Grant, lease_until: datetime, configuration_set: str
+    session: Session, lane: str, grant: throttle.Grant, now: datetime, lease_until: datetime, configuration_set: str
 ) -> list[Claimed]:
-    """Take the next messages for which slots are reserved. Commit before handing any of them over."""
-    found = session.execute(
-        _CLAIM,
-        {
-            "lane": lane, "now": clock.now(), "lease_until": lease_until, "configuration_set": configuration_set,
-            "messages": grant.messages, "cost": grant.cost,
-        },
-    )  # fmt: skip
-    taken = sorted((Claimed(*row) for row in found), key=lambda message: message.id)
-    unused = grant.cost - sum(message.cost for message in taken)
-    if unused:
-        throttle.give_back(session, lane, unused)
-    return taken
+    """Take the next messages for which slots are reserved, ten at most. Commit before handing any of them over."""
+    values = {
+        "lane": lane, "now": now, "lease_until": lease_until, "configuration_set": configuration_set,
+        "messages": min(grant.messages, throttle.MAX_MESSAGES), "cost": grant.cost,
+    }  # fmt: skip
+    taken = (Claimed(*row) for row in session.execute(_CLAIM, values))
+    return sorted(taken, key=lambda message: message.id)
 
 
 # News may have come before this: a message only moves up, but for one that was not sent and is still this claim's.

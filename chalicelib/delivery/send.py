@@ -1,15 +1,19 @@
 """The sender: reserve slots, claim that many messages, hand them to SES at their moments, settle. Again, till done.
 
-Four transactions apart, so that a worker may die anywhere: before the claim nothing has happened, after it the
-messages of one slice (ten at most) are in doubt until an event, or the lack of events, settles them (see doubt).
+A worker may die anywhere. Before the claim is committed nothing has happened; after it the messages of one slice (ten
+at most) are in doubt until an event, or the lack of events, settles them (see doubt). Each slice is settled by the
+transaction that claims the next one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, errors
 from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
@@ -35,15 +39,31 @@ TAG = "message"
 
 @dataclass(frozen=True)
 class _Writing:
-    """What it takes to write the mails of one run; made once per batch."""
+    """What it takes to write the mails of one run, made once per batch; or why none can be written."""
 
-    renderer: Renderer
+    renderer: Renderer | None
     head: Head
+    problem: str = ""
+
+
+@dataclass
+class _Slice:
+    """Claimed messages, and what became of them so far; `refused_cost` counts slots used for nothing."""
+
+    messages: list[Claimed]
+    claimed_at: datetime
+    outcomes: list[Outcome] = field(default_factory=list)
+    refused_cost: int = 0
+
+    @property
+    def lease_until(self) -> datetime:
+        """When the worker must be through."""
+        return self.claimed_at + LEASE
 
 
 @dataclass
 class _Trouble:
-    """Why a slice, and the batch with it, stopped early."""
+    """Why the batch stopped early: the account is refused, or SES can't take more just now."""
 
     closed: Closed | None = None
     wait_seconds: float | None = None
@@ -65,6 +85,9 @@ class Sender:
         self.sleep = sleep
         self._written: dict[int, _Writing] = {}
         self._looked_at = clock.now()
+        self._grant: throttle.Grant | None = None
+        self._unsettled: _Slice | None = None
+        self._trouble = _Trouble()
 
     def run(self) -> int:
         """Serve the lane; return how many messages were accepted."""
@@ -72,21 +95,34 @@ class Sender:
         if not self.open():
             return 0
         while clock.now() < self.end:
-            grant = self.reserve()
-            if grant is None:
-                return accepted
-            claimed_at = clock.now()
-            slice_ = self.claim(grant)
-            if not slice_:
+            if self._grant is None:
+                self._grant = self.reserve()
+                if self._grant is None:
+                    return accepted
+            slice_ = self.claim(self._grant)
+            if not slice_.messages:
                 continue
-            outcomes, trouble = self.deliver(slice_, grant, claimed_at + LEASE)
-            self.settle(outcomes, claimed_at, slice_, trouble)
-            accepted += sum(outcome.kind == "sent" for outcome in outcomes)
-            if trouble.closed or trouble.wait_seconds is not None:
+            self._unsettled = slice_
+            self.deliver(slice_)
+            accepted += sum(outcome.kind == "sent" for outcome in slice_.outcomes)
+            if self._trouble.closed or self._trouble.wait_seconds is not None:
+                with self._transaction() as session:
+                    self._let_go(session)
+                    self._report(session)
                 return accepted
-        with database.scope() as session:
+        with self._transaction() as session:
+            self._let_go(session)
             wakeups.wake(session, self.lane)
         return accepted
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        """Open a transaction; it settles the last slice first, so that no slice waits for a commit of its own."""
+        with database.scope() as session:
+            if self._unsettled is not None:
+                self.settle(session, self._unsettled)
+            yield session
+        self._unsettled = None
 
     def open(self) -> bool:
         """Start runs whose undo window is over; tell whether the lane takes mail."""
@@ -98,7 +134,7 @@ class Sender:
 
     def reserve(self) -> throttle.Grant | None:
         """Reserve slots for the next messages; None when there are none, or the lane has to wait."""
-        with database.scope() as session:
+        with self._transaction() as session:
             costs = outbox.next_costs(session, self.lane)
             if not costs or clock.now() - self._looked_at > FINISH_EVERY:
                 outbox.finish(session, self.lane)
@@ -106,73 +142,81 @@ class Sender:
             if not costs:
                 return None
             result = throttle.reserve(session, self.lane, costs)
-            if isinstance(result, throttle.Grant):
-                return result
-            lanes.wait(session, self.lane, result.seconds or 0)
-            return None
+            if isinstance(result, throttle.Wait):
+                lanes.wait(session, self.lane, result.seconds or 0)
+                return None
+        return result
 
-    def claim(self, grant: throttle.Grant) -> list[Claimed]:
-        """Take the messages the slots are for, in a transaction of their own, committed before any is sent."""
-        lease_until = clock.now() + LEASE
-        with database.scope() as session:
-            taken = outbox.claim(session, self.lane, grant, lease_until, settings().ses_configuration_set)
+    def claim(self, grant: throttle.Grant) -> _Slice:
+        """Take messages that slots are reserved for, ten at most; committed before any of them is sent."""
+        now = clock.now()
+        with self._transaction() as session:
+            taken = outbox.claim(session, self.lane, grant, now, now + LEASE, settings().ses_configuration_set)
+            if len(taken) < min(grant.messages, throttle.MAX_MESSAGES):  # others were quicker: nothing is left
+                throttle.give_back(session, self.lane, grant.cost - sum(message.cost for message in taken))
+                grant = replace(grant, messages=len(taken), cost=sum(message.cost for message in taken))
+            self._grant = grant if taken else None
             for run_id in {message.run_id for message in taken} - self._written.keys():
-                run = session.get_one(Run, run_id)
-                self._written[run_id] = _Writing(Renderer(run), Head.of(run))
-        return taken
+                self._written[run_id] = _writing(session.get_one(Run, run_id))
+        return _Slice(taken, now)
 
-    def deliver(
-        self, slice_: Sequence[Claimed], grant: throttle.Grant, lease_until: datetime
-    ) -> tuple[list[Outcome], _Trouble]:
+    def deliver(self, slice_: _Slice) -> None:
         """Hand the slice over, each message at its moment; stop at the first trouble that is not one mail's own."""
-        outcomes: list[Outcome] = []
-        trouble = _Trouble()
-        used, pending = 0, list(slice_)
-        while pending and not trouble.closed and trouble.wait_seconds is None:
+        pending = list(slice_.messages)
+        while pending and self._grant and not self._trouble.closed and self._trouble.wait_seconds is None:
             message = pending[0]
-            begin, end = grant.window(used, message.cost)
+            begin, end = self._grant.window(message.cost)
             if clock.now() > end:  # somebody was slow: these slots are lost, or two workers' could add up
-                again = self.again([item.cost for item in pending])
-                if again is None:
-                    trouble.wait_seconds = 0
-                    break
-                grant, used = again, 0
+                if not self.again([item.cost for item in pending]):
+                    self._trouble.wait_seconds = 0
                 continue
             if (rest := (begin - clock.now()).total_seconds()) > 0:
                 self.sleep(rest)
-            if clock.now() >= lease_until - timedelta(seconds=RESERVE_SECONDS):
-                break
+            if clock.now() >= slice_.lease_until - timedelta(seconds=RESERVE_SECONDS):
+                self._trouble.wait_seconds = 0
+                continue
             pending.pop(0)
-            used += message.cost
-            outcomes.append(self._deliver_one(message, trouble))
+            self._grant = self._grant.after(message.cost)
+            outcome = self._deliver_one(message)
+            slice_.outcomes.append(outcome)
+            if outcome.kind == "not_sent":
+                slice_.refused_cost += message.cost
         now = clock.now()
-        return outcomes + [Outcome(message.id, "not_sent", now) for message in pending], trouble
+        slice_.outcomes += [Outcome(message.id, "not_sent", now) for message in pending]
 
-    def _deliver_one(self, message: Claimed, trouble: _Trouble) -> Outcome:
-        try:
-            letter = self._letter(message)
-        except errors.Invalid as error:
-            return Outcome(message.id, "failed", clock.now(), error.message)
+    def _deliver_one(self, message: Claimed) -> Outcome:
+        letter = self._letter(message)
+        if isinstance(letter, str):
+            return Outcome(message.id, "failed", clock.now(), letter)
         try:
             ses_id = self.hand_over(letter, message)
         except Refused as error:
             return Outcome(message.id, "failed", clock.now(), error.reason)
         except Closed as error:
-            trouble.closed = error
+            self._trouble.closed = error
             return Outcome(message.id, "not_sent", clock.now())
         except NotSent as error:
-            trouble.too_fast = error.too_fast
-            trouble.wait_seconds = throttle.BURST.total_seconds() if error.too_fast else UNREACHABLE_SECONDS
+            self._trouble.too_fast = error.too_fast
+            self._trouble.wait_seconds = throttle.BURST.total_seconds() if error.too_fast else UNREACHABLE_SECONDS
             return Outcome(message.id, "not_sent", clock.now())
         except InDoubt as error:
             logger().warning("mail in doubt", extra={"message_id": message.id, "reason": error.reason})
             return Outcome(message.id, "in_doubt", clock.now())
         return Outcome(message.id, "sent", clock.now(), ses_id=ses_id)
 
-    def _letter(self, message: Claimed) -> Letter:
+    def _letter(self, message: Claimed) -> Letter | str:
+        """Return the mail, or why it can't be written: that is one message's trouble, not its neighbours'."""
         writing = self._written[message.run_id]
-        mail = writing.renderer.render(message.values, message.flags)
-        return compose(writing.head, mail, message.recipient, message.id)
+        if writing.renderer is None:
+            return writing.problem
+        try:
+            mail = writing.renderer.render(message.values, message.flags)
+            return compose(writing.head, mail, message.recipient, message.id)
+        except errors.Invalid as error:
+            return error.message
+        except (ValueError, TypeError, LookupError, ArithmeticError):
+            logger().exception("mail not written", extra={"message_id": message.id})
+            return "This mail could not be written."
 
     def hand_over(self, letter: Letter, message: Claimed) -> str:
         """Call SES, once; return its id."""
@@ -180,28 +224,40 @@ class Sender:
             letter.envelope, letter.raw, settings().ses_configuration_set, {TAG: str(message.id)}
         )  # fmt: skip
 
-    def again(self, costs: Sequence[int]) -> throttle.Grant | None:
-        """Reserve new slots for claimed messages whose own are lost; None when there are none for all of them."""
+    def again(self, costs: Sequence[int]) -> bool:
+        """Reserve new slots for claimed messages whose own are lost; False when there are none for all of them."""
         with database.scope() as session:
+            self._let_go(session)
             result = throttle.reserve(session, self.lane, costs)
-            if isinstance(result, throttle.Grant) and result.messages == len(costs):
-                return result
             if isinstance(result, throttle.Grant):
-                throttle.give_back(session, self.lane, result.cost)
-        return None
+                self._grant = result
+                return result.messages == len(costs)
+        return False
 
-    def settle(
-        self, outcomes: Sequence[Outcome], claimed_at: datetime, slice_: Sequence[Claimed], trouble: _Trouble
-    ) -> None:
-        """Write down what became of the slice, and what it tells about the lane."""
-        unsent = {outcome.id for outcome in outcomes if outcome.kind == "not_sent"}
-        with database.scope() as session:
-            outbox.settle(session, outcomes, claimed_at)
-            if unsent:
-                throttle.give_back(session, self.lane, sum(item.cost for item in slice_ if item.id in unsent))
-            if trouble.too_fast:
-                throttle.slow_down(session, self.lane)
-            if trouble.closed:
-                lanes.close(session, self.lane, trouble.closed.reason, trouble.closed.seconds)
-            elif trouble.wait_seconds is not None:
-                lanes.wait(session, self.lane, trouble.wait_seconds)
+    def settle(self, session: Session, slice_: _Slice) -> None:
+        """Write down what became of the slice."""
+        outbox.settle(session, slice_.outcomes, slice_.claimed_at)
+        if slice_.refused_cost:
+            throttle.give_back(session, self.lane, slice_.refused_cost)
+
+    def _let_go(self, session: Session) -> None:
+        if self._grant is not None and self._grant.cost:
+            throttle.give_back(session, self.lane, self._grant.cost)
+        self._grant = None
+
+    def _report(self, session: Session) -> None:
+        """Tell the lane what the slice met."""
+        trouble = self._trouble
+        if trouble.too_fast:
+            throttle.slow_down(session, self.lane)
+        if trouble.closed:
+            lanes.close(session, self.lane, trouble.closed.reason, trouble.closed.seconds)
+        elif trouble.wait_seconds is not None:
+            lanes.wait(session, self.lane, trouble.wait_seconds)
+
+
+def _writing(run: Run) -> _Writing:
+    try:
+        return _Writing(Renderer(run), Head.of(run))
+    except errors.Invalid as error:
+        return _Writing(None, Head.of(run), error.message)

@@ -19,8 +19,10 @@ from chalicelib import clock
 from chalicelib.delivery.models import Lane, LaneMinute
 from chalicelib.settings import settings
 
-#: A slice takes at most so many messages, and its slots at most so many seconds.
+#: A slice takes at most so many messages.
 MAX_MESSAGES = 10
+#: A worker reserves for several slices, but at most so many messages and seconds, which begin no later than this.
+MAX_RESERVED = 100
 AHEAD = timedelta(seconds=2)
 #: A slot not used so long after its moment is lost.
 BURST = timedelta(seconds=1)
@@ -75,14 +77,19 @@ class Grant:
         """Return how long it is until the first slot."""
         return (self.first - clock.now()).total_seconds()
 
-    def window(self, used: int, cost: int) -> tuple[datetime, datetime]:
-        """Return from when to when a message of `cost` may go, after `used` recipients of this grant.
+    def window(self, cost: int) -> tuple[datetime, datetime]:
+        """Return from when to when the next message, of `cost`, may go.
 
         It waits for its last slot and may not outlive its first by more than the burst.
         """
-        start = self.first + used * self.spacing
-        last = start + (cost - 1) * self.spacing
-        return last, max(start + BURST, last + BURST / 4)
+        last = self.first + (cost - 1) * self.spacing
+        return last, max(self.first + BURST, last + BURST / 4)
+
+    def after(self, cost: int) -> Grant | None:
+        """Return what is left when the next message, of `cost`, has used its slots; None when nothing is."""
+        if self.messages <= 1:
+            return None
+        return Grant(self.messages - 1, self.cost - cost, self.first + cost * self.spacing, self.spacing)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def take(lane: Pace, now: datetime, costs: Sequence[int], limits: Limits) -> tup
         return lane, Wait((first - now).total_seconds())
     room = lane.quota_left()
     messages = cost = 0
-    for each in costs[:MAX_MESSAGES]:
+    for each in costs[:MAX_RESERVED]:
         total = cost + each
         if room is not None and total > room:
             break

@@ -33,11 +33,12 @@ class Worker:
         if isinstance(result, Wait):
             self.free_at += timedelta(seconds=result.seconds or 60)
             return state, []
-        sent, used = [], 0
+        sent, left = [], result
         for cost in costs[: result.messages]:
+            assert left is not None
             self.free_at += timedelta(seconds=self.lots.choice([0.0, 0.01, 0.1, 0.7, 2.5]))
-            begin, end = result.window(used, cost)
-            used += cost
+            begin, end = left.window(cost)
+            left = left.after(cost)
             if self.free_at <= end:
                 self.free_at = max(self.free_at, begin)
                 sent.append((self.free_at, cost))
