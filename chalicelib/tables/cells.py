@@ -14,6 +14,8 @@ from chalicelib.tables.store import MAX_KEY_BYTES
 
 #: Longer texts are cut in the table; the learner's page has them whole.
 MAX_SHOWN = 160
+#: Numbers closer to zero than this are shown with all their digits.
+MIN_ROUNDED = 0.001
 #: A text longer than this is a file in the wrong place.
 MAX_LENGTH = 50_000
 
@@ -25,11 +27,11 @@ TYPE_NAMES = {
 
 
 def shown(value: Any, zone: ZoneInfo) -> str:
-    """Return a present value as people read it; dates in their zone, to the minute."""
+    """Return a present value as people read it: numbers to four decimals, dates in their zone, to the minute."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return _number(value)
+        return _number(round(value, 4) if abs(value) >= MIN_ROUNDED else value)
     if isinstance(value, datetime):
         return f"{value.astimezone(zone):%Y-%m-%d %H:%M}"
     return str(value)
@@ -44,7 +46,7 @@ def written(value: Any, zone: ZoneInfo) -> str:
         if local.second or local.microsecond:
             return local.isoformat(" ")
         return f"{local:%Y-%m-%d %H:%M}"
-    return shown(value, zone)
+    return _number(value) if isinstance(value, float) else shown(value, zone)
 
 
 def _number(value: float) -> str:

@@ -80,6 +80,7 @@ def show_row(request: Request, row_id: int) -> Answer:
     spreads = statistics.spreads(request.session, request.workflow.id, columns, request.workflow.row_count or 0)
     return render(
         "tables/row.html", columns=columns, values=values, row_id=row_id, label=_label(columns, values, request),
+        written=cells.written,
         **_head(request, spreads),
     )  # fmt: skip
 
@@ -181,6 +182,8 @@ def undo_change(request: Request, event_id: int) -> Answer:
         undone = service.take_back(request.session, request.workflow, request.user.id, event_id)
     except service.Changed:
         raise errors.Conflict("The value was changed again meanwhile, so it was left as it is.") from None
+    if request.wants_part:  # from the message over the table: stay where one is
+        return Answer(headers={"HX-Refresh": "true"}, flash=Flash(undone.message))
     if undone.row_id is None:
         return redirect("tables.show_table", workflow_id=request.workflow.id, flash=undone.message)
     return redirect("tables.show_row", workflow_id=request.workflow.id, row_id=undone.row_id, flash=undone.message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -19,8 +20,10 @@ SAMPLE_ROWS = 2_000
 IMMEDIATE_ROWS = 20_000
 #: The same for tables with hundreds of columns.
 IMMEDIATE_CELLS = 60_000
-#: A column with more different texts than this holds names or answers: bars would say nothing.
+#: A column with more different texts than this, or hardly any twice, holds names or answers: bars would say nothing.
 MOST_WORDS = 30
+#: Longer texts count as equal when they begin alike.
+MAX_WORD = 40
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,20 @@ class Spread:
     #: Only some learners were looked at.
     is_sample: bool = False
 
+    def bar_of(self, value: Any) -> int | None:
+        """Return the position in `bars` of the bar that counts this value; None when there is none."""
+        if value is None or len(self.bars) < 2:
+            return None
+        if isinstance(value, str):
+            return self.words.index(value[:MAX_WORD]) if value[:MAX_WORD] in self.words else None
+        if isinstance(value, bool):
+            return int(value)
+        number = value.timestamp() if isinstance(value, datetime) else float(value)
+        if self.lowest is None or self.highest is None or not self.lowest <= number <= self.highest:
+            return None
+        share = (number / 2 - self.lowest / 2) / (self.highest / 2 - self.lowest / 2)
+        return min(len(self.bars) - 1, int(share * len(self.bars)))
+
 
 def is_immediate(row_count: int, column_count: int) -> bool:
     """Tell whether the pictures can be computed while somebody waits for the page."""
@@ -50,7 +67,7 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
         return {}
     sample = _sample(row_count)
     numbers = _pairs((column.id, _as_number(column)) for column in columns if column.type != "text")
-    words = _pairs((column.id, f"left(c{column.id}, 40)") for column in columns if column.type == "text")
+    words = _pairs((column.id, f"left(c{column.id}, {MAX_WORD})") for column in columns if column.type == "text")
     # Numbers beyond 1e100 would overflow sums and buckets; they are left out of the picture.
     statement = f"""
         WITH looked_at AS MATERIALIZED (SELECT * FROM {table(workflow_id)} {sample}),
@@ -66,7 +83,8 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
         words AS (SELECT v.id, v.word, count(*) AS height
                   FROM looked_at, LATERAL (VALUES {words or "(0, CAST(NULL AS text))"}) v(id, word) GROUP BY 1, 2),
         ranked AS (SELECT id, word, height, row_number() OVER (PARTITION BY id ORDER BY height DESC, word) AS rank,
-                          count(*) OVER (PARTITION BY id) AS different
+                          count(*) OVER (PARTITION BY id) AS different,
+                          sum(height) OVER (PARTITION BY id) AS present
                    FROM words WHERE word IS NOT NULL),
         counts AS (SELECT id, coalesce(sum(height) FILTER (WHERE word IS NOT NULL), 0) AS present,
                           sum(height) AS total FROM words GROUP BY id)
@@ -74,7 +92,7 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
         UNION ALL SELECT 'bar', id, NULL, NULL, NULL, NULL, 0, 0, bar, height FROM bars
         UNION ALL SELECT 'range', id, NULL, NULL, NULL, NULL, present, total, 0, 0 FROM counts
         UNION ALL SELECT 'word', id, word, NULL, NULL, NULL, 0, 0, rank, height FROM ranked
-                  WHERE rank <= {BARS} AND different <= {MOST_WORDS}"""  # fmt: skip
+                  WHERE rank <= {BARS} AND different <= least({MOST_WORDS}, present / 2)"""  # fmt: skip
     rows = session.execute(text(statement)).mappings().all()
     return {
         column.id: _spread(column, [row for row in rows if row["id"] == column.id], bool(sample)) for column in columns
