@@ -20,6 +20,7 @@ from chalicelib.delivery.render import Rendered, Renderer
 from chalicelib.schedules import service as schedules
 from chalicelib.schedules.jobs import Task, job
 from chalicelib.settings import settings
+from chalicelib.tables import store
 
 RESOLVE = "delivery.resolve"
 
@@ -29,6 +30,7 @@ def plan_run(task: Task) -> dict[str, Any]:
     """Write the run's messages; a run that can't be planned ends as failed, with the reason."""
     run_id = int(task.payload["run"])
     try:
+        store.in_bulk(lambda session: service.make_opens_column(session, run_id))
         with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
             return {"planned": plan.plan(session, run_id)}
     except errors.Unavailable:

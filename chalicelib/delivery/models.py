@@ -47,7 +47,8 @@ class Run(Base):
     """One sending of one message to many learners. Text, subject and formulas are as they were at the confirmation.
 
     `token` is of the form that was sent, so that sending it twice makes one run. `value_types` maps "c12" to
-    the type of each column the text uses; `cost` is recipients per message.
+    the type of each column the text uses; `cost` is recipients per message;
+    `needs_opens_column`: a column for the opens is made before the planning.
     """
 
     __tablename__ = "run"
@@ -80,6 +81,7 @@ class Run(Base):
     skip_rows: Mapped[list[Any]] = mapped_column(default=list)
     leave_out_duplicates: Mapped[bool] = mapped_column(default=True)
     opens_column_id: Mapped[int | None]
+    needs_opens_column: Mapped[bool] = mapped_column(default=False)
     due_at: Mapped[datetime | None]
     release_at: Mapped[datetime | None]
     planned_at: Mapped[datetime | None]

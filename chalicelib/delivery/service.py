@@ -38,9 +38,12 @@ from chalicelib.delivery.models import (
 from chalicelib.delivery.order import MAX_COPIES, Sendable, SendOrder, bad_addresses, is_address
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
+from chalicelib.tables import service as tables
 from chalicelib.workflows.models import Workflow
 
 PLAN, TEST = "delivery.plan", "delivery.test"
+#: The choice "make a new column for the opens", and what such columns are called.
+NEW, OPENS_PREFIX = "new", "EmailRead_"
 MAX_NAME_LENGTH = 200
 
 
@@ -66,7 +69,8 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         time_zone=workflow.time_zone, to_column_id=order.to_column_id, from_name=" ".join(order.from_name.split()),
         reply_to=order.reply_to.strip(), cc=list(order.cc), bcc=list(order.bcc), cost=order.cost,
         track_opens=order.track_opens, track_clicks=order.track_clicks, skip_rows=list(order.skip_rows),
-        leave_out_duplicates=order.leave_out_duplicates, opens_column_id=None, due_at=order.due_at,
+        leave_out_duplicates=order.leave_out_duplicates, needs_opens_column=order.opens_column == NEW,
+        opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
     )  # fmt: skip
     session.add(run)
@@ -110,6 +114,8 @@ def check(found: sources.Sources, order: SendOrder) -> None:
             problems[name] = "Not an e-mail address: " + ", ".join(bad)
     if order.cost - 1 > MAX_COPIES:
         problems["cc"] = f"A mail can have at most {MAX_COPIES} copies."
+    if order.opens_column not in {"", NEW, *map(str, found.counters)}:
+        problems["opens_column"] = "Choose a column of whole numbers, or a new one."
     if order.due_at and order.due_at <= clock.now():
         problems["due_at"] = "Choose a time that is still to come."
     try:
@@ -201,6 +207,21 @@ def _cancel(session: Session, run: Run) -> None:
         execution_options={"synchronize_session": False},
     )
     run.state, run.ended_at, run.paused_by, run.pause_reason = CANCELLED, now, "", ""
+
+
+def make_opens_column(session: Session, run_id: int) -> None:
+    """Make the column that counts the opens if the run wants a new one; later runs of the action use it again.
+
+    It changes the table's shape: call it inside `tables.store.in_bulk`.
+    """
+    run = session.scalar(select(Run).where(Run.id == run_id, Run.needs_opens_column).with_for_update())
+    if run is None:
+        return
+    name = sources.action_name(session, run.action_id)
+    description = f"How often the mail “{name}” of {run.created_at:%Y-%m-%d} was opened."
+    run.opens_column_id = tables.add_counter(session, run.workflow_id, OPENS_PREFIX, description)
+    run.needs_opens_column = False
+    sources.remember(session, run.action_id, {"opens_column": str(run.opens_column_id)})
 
 
 def fail(session: Session, run_id: int, reason: str) -> None:

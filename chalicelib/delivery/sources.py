@@ -5,6 +5,7 @@ Plain SQL, because the tables belong to other domains.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,11 @@ class Sources:
         return Names({**columns, **conditions}, yes_no)
 
     @property
+    def counters(self) -> list[int]:
+        """The columns that can count opens: whole numbers that are no keys."""
+        return [column.id for column in self.columns.values() if column.type == "integer" and not column.is_key]
+
+    @property
     def label_column_id(self) -> int | None:
         """The column by which a learner is called in lists: the first key."""
         return next((column.id for column in self.columns.values() if column.is_key), None)
@@ -66,6 +72,17 @@ def read(session: Session, workflow_id: int, action_id: int) -> Sources:
     }
     conditions = [dict(row._mapping) for row in session.execute(_CONDITIONS, {"action_id": action_id})]
     return Sources(columns, conditions)
+
+
+def action_name(session: Session, action_id: int) -> str:
+    """Return what the message is called."""
+    return session.scalar(text("SELECT name FROM ontask.action WHERE id = :id"), {"id": action_id}) or ""
+
+
+def remember(session: Session, action_id: int, choices: dict[str, Any]) -> None:
+    """Have the action's next send form begin with these choices."""
+    statement = "UPDATE ontask.action SET send_defaults = send_defaults || CAST(:choices AS jsonb) WHERE id = :id"
+    session.execute(text(statement), {"id": action_id, "choices": json.dumps(choices)})
 
 
 def subject_by_ids(sources: Sources, subject: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import text
@@ -212,6 +213,25 @@ def change_column(
         audit.record(session, "column_renamed", workflow_id=workflow.id, user_id=user_id, old=old, name=name)
     workflows.touch(workflow)
     session.flush()
+
+
+def add_counter(session: Session, workflow_id: int, prefix: str, description: str) -> int:
+    """Add a column of whole numbers, all 0, named by the prefix and the first free number; return its id.
+
+    It changes the table's shape: call it from a job, inside `store.in_bulk`.
+    """
+    existing = queries.columns(session, workflow_id)
+    taken = {column.name for column in existing}
+    name = next(name for n in count(1) if (name := f"{prefix}{n}") not in taken)
+    column = Column(
+        workflow_id=workflow_id, name=name, type="integer", is_key=False, description=description,
+        position=max((column.position for column in existing), default=0) + 1, created_at=clock.now(),
+    )  # fmt: skip
+    session.add(column)
+    session.flush()
+    store.add_counter(session, workflow_id, column.id)
+    audit.record(session, "column_added", workflow_id=workflow_id, name=name)
+    return column.id
 
 
 def delete_column(session: Session, workflow: Workflow, user_id: int, column: Column) -> int:

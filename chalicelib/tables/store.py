@@ -145,6 +145,11 @@ def add_column(session: Session, workflow_id: int, field: Field) -> None:
     session.execute(text(f"ALTER TABLE {table(workflow_id)} ADD COLUMN c{field.id} {TYPES[field.type]}"))
 
 
+def add_counter(session: Session, workflow_id: int, column_id: int) -> None:
+    """Add a column of whole numbers that starts at 0 for every learner."""
+    session.execute(text(f"ALTER TABLE {table(workflow_id)} ADD COLUMN c{int(column_id)} bigint DEFAULT 0"))
+
+
 def drop_column(session: Session, workflow_id: int, column_id: int) -> None:
     """Delete a column and its values for good."""
     session.execute(text(f"ALTER TABLE {table(workflow_id)} DROP COLUMN IF EXISTS c{int(column_id)}"))

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import event, text
 
 import app
-from chalicelib import clock, database
+from chalicelib import clock, database, errors
 from chalicelib.delivery import queries, service
 from chalicelib.delivery.models import MailEvent, Message, Run, Suppression
 from tests.delivery.cloud import Cloud, FakeSes, envelope, states
-from tests.delivery.conftest import MakeCourse
+from tests.delivery.conftest import Course, MakeCourse
 
 MINUTE = timedelta(minutes=1)
 
@@ -40,7 +40,7 @@ def hit(kind: str, message_id: int, **changes: Any) -> str:
 
 def first(run: Run) -> Message:
     with database.scope() as session:
-        return session.query(Message).filter_by(run_id=run.id).order_by(Message.id).first()  # type: ignore[return-value]
+        return session.query(Message).filter_by(run_id=run.id).order_by(Message.row_id).first()  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -202,19 +202,44 @@ def test_a_large_batch_takes_a_handful_of_statements(sent: Run, ses: FakeSes) ->
 
 def test_opens_become_a_column_of_the_table(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
     course = make_course(2)
-    with database.scope() as session:
-        session.execute(text(f"ALTER TABLE learners.w{course.workflow.id} ADD c999 bigint DEFAULT 0"))
-    run = course.confirm(track_opens=True)
-    with database.scope() as session:
-        session.get_one(Run, run.id).opens_column_id = 999
+    run = course.confirm(track_opens=True, opens_column="new")
     cloud.run(hours=1 / 60)
     record(hit("open", first(run).id), hit("open", first(run).id, at=(clock.now() + MINUTE).isoformat()))
     with database.scope() as session:
-        found = session.execute(text(f"SELECT row_id, c999 FROM learners.w{course.workflow.id} ORDER BY 1")).all()
-        assert [tuple(row) for row in found] == [(1, 2), (2, 0)]
-        session.execute(text(f"ALTER TABLE learners.w{course.workflow.id} DROP c999"))
-    record(hit("open", first(run).id, at=(clock.now() + 2 * MINUTE).isoformat()))
-    assert first(run).open_count == 3
+        column_id = session.get_one(Run, run.id).opens_column_id
+        name = session.scalar(text("SELECT name FROM ontask.column WHERE id = :id"), {"id": column_id})
+        again = session.scalar(text("SELECT send_defaults ->> 'opens_column' FROM ontask.action"))
+    assert (name, again) == ("EmailRead_1", str(column_id))
+    assert opens(course, column_id) == [2, 0]
+    second = course.confirm(track_opens=True, opens_column=str(column_id))
+    cloud.run(hours=1 / 60)
+    record(hit("open", first(second).id))
+    assert opens(course, column_id) == [3, 0]
+
+
+def test_a_deleted_column_of_opens_is_left_alone(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
+    course = make_course(2)
+    run = course.confirm(track_opens=True, opens_column="new")
+    cloud.run(hours=1 / 60)
+    with database.scope() as session:
+        column_id = session.get_one(Run, run.id).opens_column_id
+        session.execute(text(f"ALTER TABLE learners.w{course.workflow.id} DROP c{column_id}"))
+    record(hit("open", first(run).id))
+    assert first(run).open_count == 1
+
+
+def test_opens_are_not_written_over_a_key(make_course: MakeCourse) -> None:
+    course = make_course(2)
+    with pytest.raises(errors.Invalid) as caught:
+        course.confirm(opens_column=str(course.columns["key"]))
+    assert "opens_column" in caught.value.fields
+
+
+def opens(course: Course, column_id: int | None) -> list[int]:
+    """The column of opens, learner by learner."""
+    with database.scope() as session:
+        found = session.scalars(text(f"SELECT c{column_id} FROM learners.w{course.workflow.id} ORDER BY row_id"))
+        return list(found)
 
 
 def test_every_event_is_kept_for_the_message_s_page(sent: Run, ses: FakeSes) -> None:

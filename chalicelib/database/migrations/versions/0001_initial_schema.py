@@ -306,6 +306,7 @@ def upgrade() -> None:
         sa.Column("skip_rows", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("leave_out_duplicates", sa.Boolean(), nullable=False),
         sa.Column("opens_column_id", sa.BigInteger(), nullable=True),
+        sa.Column("needs_opens_column", sa.Boolean(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("release_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
