@@ -26,8 +26,8 @@ from chalicelib.logs import logger
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
 
-#: The longest that a function may live (Lambda's own limit), so that no worker of the lease is alive any more.
-FUNCTION_TIMEOUT = timedelta(minutes=15)
+#: The time-out of `send_batch` is no longer than this: when it is over, no worker of the lease is alive any more.
+FUNCTION_TIMEOUT = timedelta(minutes=5)
 #: How long SES's events may take.
 EVENTS_TAKE = timedelta(minutes=15)
 #: From the end of the lease until a message in doubt is judged.

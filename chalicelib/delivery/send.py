@@ -25,8 +25,8 @@ from chalicelib.delivery.render import Renderer
 from chalicelib.logs import logger
 from chalicelib.settings import settings
 
-#: How long a worker may hand over what it claimed: ten calls of ten seconds at the very worst.
-LEASE = timedelta(seconds=120)
+#: How long a worker may hand over what it claimed; what it has not come to by then goes back to the queue.
+LEASE = timedelta(seconds=60)
 #: Kept free at the end of the function's time for one slow call, settling and the next wake-up.
 RESERVE_SECONDS = 15.0
 #: SES can't be reached: try again after this.
