@@ -13,7 +13,7 @@ from chalicelib.web.urls import absolute_url_for
 LIFETIME = timedelta(days=365)
 MAC_LENGTH = 22
 
-_LINK = re.compile(r"""(<a\b[^>]*?\bhref=)(["'])(https?://[^"'<>]+)\2""", re.IGNORECASE)
+_LINK = re.compile(r"""(<a\b[^>]*?\bhref=)(["'])(https?://[^"'<>\s]+)\2""", re.IGNORECASE)
 
 
 def token(purpose: str, message_id: int, extra: str = "") -> str:

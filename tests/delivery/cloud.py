@@ -123,6 +123,15 @@ class Cloud:
             self.put(minute, "alarm", minute)
         return alarm.name_of(minute)
 
+    def forget(self) -> None:
+        """Lose all wake-ups and alarms."""
+        self._heap.clear()
+        self._minutes.clear()
+
+    def waiting(self) -> list[str]:
+        """What is to happen: the queues' names, and "alarm"."""
+        return [kind for _, _, kind, _ in self._heap]
+
     def _publish(self, request: dict[str, Any]) -> None:
         now, events = self.time.time, settings().events_queue
         both = [envelope(kind, request, now) for kind in ("Send", "Delivery")]
