@@ -28,11 +28,12 @@ def measure() -> list[Result]:
     """Return the sender's speed, its cost beside the bare client, and how flat the claim is."""
     with fresh_database(), sink():
         from chalicelib import database
-        from chalicelib.aws import alarm, client, queue
+        from chalicelib.aws import alarm, client, mailer, queue
 
         queue.send = lambda *_args, **_more: None  # type: ignore[assignment]
         alarm.set_alarm = lambda *_args: ""  # type: ignore[assignment]
         client.forget()
+        mailer.forget()
         with database.scope() as session:
             made = course.make(session, MESSAGES)
         rounds = sorted((_ours(made), _bare()) for _ in range(ROUNDS))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from chalicelib import errors
-from chalicelib.aws.client import client
+from chalicelib.aws.ses import Ses
 
-#: botocore's default would send the mail three times when an answer is late.
-ATTEMPTS = 1
 READ_TIMEOUT_SECONDS = 10
 #: A daily quota comes back by and by; whether it has is tried once an hour.
 QUOTA_SECONDS = 3600.0
@@ -88,7 +87,7 @@ class Mailer:
     """SES, or in tests whatever speaks like botocore's client for it."""
 
     def __init__(self, ses: Any = None) -> None:
-        self._ses = ses or client("sesv2", attempts=ATTEMPTS, read_timeout_seconds=READ_TIMEOUT_SECONDS)
+        self._ses = ses or _ses()
 
     def send(self, envelope: Envelope, raw: bytes, configuration_set: str, tags: Mapping[str, str]) -> str:
         """Hand a mail over once and return SES's id of it.
@@ -114,6 +113,8 @@ class Mailer:
             raise _from_answer(error.response) from error
         except BotoCoreError as error:
             raise _from_connection(error) from error
+        if "MessageId" not in answer:  # somebody on the way answered in SES's place
+            raise InDoubt("The mail service accepted a mail without naming it.")
         return str(answer["MessageId"])
 
     def limits(self) -> AccountLimits:
@@ -128,6 +129,17 @@ class Mailer:
         except (BotoCoreError, ClientError) as error:
             raise errors.Unavailable("The mail service can't be reached just now.") from error
         return AccountLimits(quota["MaxSendRate"], int(quota["Max24HourSend"]), int(quota["SentLast24Hours"]))
+
+
+@cache
+def _ses() -> Ses:
+    # Kept for the life of the process: the next invocation finds the connection open.
+    return Ses(READ_TIMEOUT_SECONDS)
+
+
+def forget() -> None:
+    """Look the endpoint up again at the next mail. For tests and tools."""
+    _ses.cache_clear()
 
 
 def _from_answer(response: Mapping[str, Any]) -> MailError:
