@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock
 from chalicelib.audit import service as audit
+from chalicelib.database.prepared import Prepared
 from chalicelib.delivery import throttle
 from chalicelib.delivery.models import RANKS
 
@@ -79,32 +80,32 @@ _TAKE = """
     RETURNING m.id, m.run_id, m.recipient, m.values, m.flags, m.cost
 """
 
-_NEXT_COSTS = text("\n".join((_HEADS, _COSTS))).bindparams(runs=MAX_RUNS, most=throttle.MAX_RESERVED)
+_NEXT_COSTS = Prepared("\n".join((_HEADS, _COSTS)), runs=MAX_RUNS, most=throttle.MAX_RESERVED)
 _LOCKED_HEADS = _HEADS.replace("/* lock */", "FOR UPDATE SKIP LOCKED")
-_CLAIM = text("\n".join((_LOCKED_HEADS, _TAKE))).bindparams(
-    runs=MAX_RUNS, most=throttle.MAX_MESSAGES, sending=RANKS["sending"]
+_CLAIM = Prepared(
+    "\n".join((_LOCKED_HEADS, _TAKE)), runs=MAX_RUNS, most=throttle.MAX_MESSAGES, sending=RANKS["sending"]
 )
 
 
 def next_costs(session: Session, lane: str) -> list[int]:
     """Return the recipients of each of the next messages, in fair order over the runs; nothing is taken yet."""
-    return list(session.scalars(_NEXT_COSTS, {"lane": lane}))
+    return [cost for (cost,) in _NEXT_COSTS.run(session, lane=lane)]
 
 
 def claim(
     session: Session, lane: str, grant: throttle.Grant, now: datetime, lease_until: datetime, configuration_set: str
 ) -> list[Claimed]:
     """Take the next messages for which slots are reserved, ten at most. Commit before handing any of them over."""
-    values = {
-        "lane": lane, "now": now, "lease_until": lease_until, "configuration_set": configuration_set,
-        "messages": min(grant.messages, throttle.MAX_MESSAGES), "cost": grant.cost,
-    }  # fmt: skip
-    taken = (Claimed(*row) for row in session.execute(_CLAIM, values))
-    return sorted(taken, key=lambda message: message.id)
+    found = _CLAIM.run(
+        session, lane=lane, now=now, lease_until=lease_until, configuration_set=configuration_set,
+        messages=min(grant.messages, throttle.MAX_MESSAGES), cost=grant.cost,
+    )  # fmt: skip
+    return sorted((Claimed(*row) for row in found), key=lambda message: message.id)
 
 
 # News may have come before this: a message only moves up, but for one that was not sent and is still this claim's.
-_SETTLE = text("""
+_SETTLE = Prepared(
+    """
     WITH outcome AS (
         SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb))
             AS o (id bigint, kind text, at timestamptz, reason text, ses_id text)
@@ -134,14 +135,16 @@ _SETTLE = text("""
         in_doubt_at = CASE WHEN o.kind = 'in_doubt' AND m.state = 'sending' THEN o.at ELSE m.in_doubt_at END
     FROM outcome o JOIN locked l ON l.id = o.id
     WHERE m.id = o.id AND (o.kind IN ('sent', 'failed') OR m.claimed_at = :claimed_at)
-""").bindparams(**{state: RANKS[state] for state in ("queued", "cancelled", "failed", "sent")})
+""",
+    **{state: RANKS[state] for state in ("queued", "cancelled", "failed", "sent")},
+)
 
 
 def settle(session: Session, outcomes: Iterable[Outcome], claimed_at: datetime) -> None:
     """Write down what became of a slice, in one statement. `claimed_at` tells this claim from a later one."""
     rows = [{**vars(outcome), "at": outcome.at.isoformat()} for outcome in outcomes]
     if rows:
-        session.execute(_SETTLE, {"outcomes": json.dumps(rows), "claimed_at": claimed_at})
+        _SETTLE.run(session, outcomes=json.dumps(rows), claimed_at=claimed_at)
 
 
 _FINISH = text("""
