@@ -35,7 +35,7 @@ class Audience:
     skip_rows: Sequence[int] = ()
     leave_out_duplicates: bool = True
     label_column_id: int | None = None
-    only_row: int | None = None
+    only_rows: Sequence[int] | None = None
 
     @property
     def learners(self) -> sa.TableClause:
@@ -86,8 +86,8 @@ def _once(found: sa.Select[Any]) -> sa.Select[Any]:
 def _chosen(audience: Audience, found: sa.Select[Any], learners: sa.TableClause) -> sa.Select[Any]:
     if audience.filter:
         found = found.where(_holds(audience, audience.filter, learners))
-    if audience.only_row is not None:
-        found = found.where(learners.c.row_id == audience.only_row)
+    if audience.only_rows is not None:
+        found = found.where(learners.c.row_id.in_(list(audience.only_rows)))
     return found
 
 

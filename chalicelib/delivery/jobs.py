@@ -88,7 +88,7 @@ def _test_mail(session: Session, task: Task) -> Rendered:
     text = sources.DraftText(found, payload["subject"], payload["text"], payload["time_zone"])
     audience = Audience(
         workflow_id=workflow_id, to_column_id=min(found.columns), columns=found.columns, values=text.value_ids,
-        conditions=text.conditions, leave_out_duplicates=False, only_row=int(payload["row"]),
+        conditions=text.conditions, leave_out_duplicates=False, only_rows=[int(payload["row"])],
         time_zone=payload["time_zone"],
     )  # fmt: skip
     chosen = rows(audience)

@@ -99,7 +99,7 @@ def sample(session: Session, workflow: Workflow, action: Sendable, row_id: int) 
     audience = _audience(found, workflow, action, None)
     if audience is None:
         raise errors.NotFound
-    one = rows(replace(audience, conditions=draft.conditions, values=draft.value_ids, only_row=row_id))
+    one = rows(replace(audience, conditions=draft.conditions, values=draft.value_ids, only_rows=[row_id]))
     row = session.execute(sa.select(one.c["values"], one.c.flags)).one_or_none()
     if row is None:
         raise errors.NotFound

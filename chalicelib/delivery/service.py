@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
@@ -73,8 +74,13 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
     )  # fmt: skip
-    session.add(run)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(run)
+    except IntegrityError:  # the same form, sent twice at the same moment
+        if known := _confirmed(session, workflow.id, order.token):
+            return known
+        raise
     throttle.ensure(session, MAIL)
     schedules.enqueue(
         session, PLAN, {"run": run.id}, workflow_id=workflow.id, user_id=user_id, due_at=order.due_at

@@ -78,3 +78,12 @@ def test_workers_share_a_lane_while_events_come_in(make_course: MakeCourse, clou
     assert set(ses.mails().values()) == {2}
     for run in runs:
         assert states(run.id) == {"delivered": 300}
+
+
+def test_a_form_that_is_sent_twice_at_once_is_one_run(make_course: MakeCourse, cloud: Cloud) -> None:
+    course = make_course(3)
+    runs: list[int] = []
+    problems = together(*[lambda: runs.append(course.confirm(token="one form").id)] * 4)
+    assert not problems
+    assert len(runs) == 4
+    assert len(set(runs)) == 1

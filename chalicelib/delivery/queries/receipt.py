@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -98,13 +98,14 @@ def _audience(
 
 
 def _samples(session: Session, audience: Audience, text: sources.DraftText) -> list[Sample]:
-    """Return the first mails."""
-    found = rows(audience)
+    """Return the first mails. Whose they are is found first, without the values of all the others."""
+    chosen = rows(replace(audience, values=(), conditions=()))
+    first = select(chosen.c.row_id).where(chosen.c.reason == "").order_by(chosen.c.row_id).limit(SAMPLES)
+    found = rows(replace(audience, only_rows=session.scalars(first).all()))
     columns = (found.c.row_id, found.c.address, found.c["values"], found.c.flags)
-    first = select(*columns).where(found.c.reason == "").order_by(found.c.row_id).limit(SAMPLES)
     renderer = Renderer(text)
     samples = []
-    for row_id, address, values, flags in session.execute(first):
+    for row_id, address, values, flags in session.execute(select(*columns).order_by(found.c.row_id)):
         mail = renderer.render(values, flags)
         samples.append(Sample(row_id, address, mail.subject, mail.html, mail.text))
     return samples
