@@ -44,7 +44,7 @@ class Written(Protocol):
 
 
 class Renderer:
-    """Renders the messages of one run."""
+    """Renders the messages of one run. Making one raises errors.Invalid for a text that can't be used."""
 
     def __init__(self, run: Written) -> None:
         self._subject = compile_template(run.subject, "text", time_zone=run.time_zone)

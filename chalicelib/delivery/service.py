@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -29,6 +29,8 @@ from chalicelib.delivery.models import (
     RANKS,
     RUNNING,
     SCHEDULED,
+    SKIPPED,
+    SUPPRESSED,
     UNKNOWN,
     UNSUBSCRIBED,
     Lane,
@@ -37,6 +39,7 @@ from chalicelib.delivery.models import (
     Suppression,
 )  # fmt: skip
 from chalicelib.delivery.order import MAX_COPIES, Sendable, SendOrder, bad_addresses, is_address
+from chalicelib.delivery.render import Renderer
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
 from chalicelib.tables import service as tables
@@ -61,6 +64,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
     if not action.text.strip():
         raise errors.Invalid("The message is empty. Write it first.")
     draft = sources.DraftText(found, subject, action.text, workflow.time_zone)
+    Renderer(draft)  # says now what could not be written later
     _check_audience(session, workflow, found, action, order)
     now = clock.now()
     run = Run(
@@ -242,7 +246,7 @@ def fail(session: Session, run_id: int, reason: str) -> None:
 
 
 def retry_failed(session: Session, user_id: int, run: Run) -> int:
-    """Queue the messages that SES refused once more; return how many.
+    """Queue the messages that SES refused once more; return how many. Addresses that want no mail are left out.
 
     Raises errors.Conflict when the run was cancelled or none failed.
     """
@@ -260,7 +264,7 @@ def send_again(session: Session, user_id: int, message: Message) -> None:
     """
     run = session.get_one(Run, message.run_id)
     if not _again(session, run, (Message.id == message.id) & (Message.state == UNKNOWN)):
-        raise errors.Conflict("Meanwhile it is known what became of this mail.")
+        raise errors.Conflict("It is known by now what became of this mail, or its address gets no more mail.")
     _record(session, "message_sent_again", user_id, run, message_id=message.id)
 
 
@@ -270,7 +274,7 @@ def _again(session: Session, run: Run, which: ColumnElement[bool]) -> int:
         raise errors.Conflict("This run was cancelled. Start a new one.")
     changed = session.execute(
         update(Message)
-        .where(Message.run_id == run.id, which)
+        .where(Message.run_id == run.id, which, ~_suppressed())
         .values(
             state=QUEUED, rank=RANKS[QUEUED], attempts=0, reason="", ended_at=None, in_doubt_at=None,
             lease_until=None,
@@ -283,6 +287,10 @@ def _again(session: Session, run: Run, which: ColumnElement[bool]) -> int:
     if count:
         wakeups.wake(session, run.lane)
     return count
+
+
+def _suppressed() -> ColumnElement[bool]:
+    return select(Suppression.address).where(Suppression.address == func.lower(Message.recipient)).exists()
 
 
 def send_test(session: Session, user: User, workflow: Workflow, action: Sendable, row_id: int, subject: str) -> int:
@@ -325,7 +333,7 @@ def address_of(session: Session, message_id: int) -> str:
 
 
 def unsubscribe(session: Session, message_id: int) -> str:
-    """Send no more mail to the message's recipient; return the address. Doing it twice is fine.
+    """Send no more mail to the message's recipient, waiting ones included; return the address. Twice is fine.
 
     Raises errors.NotFound when the message was deleted.
     """
@@ -335,6 +343,12 @@ def unsubscribe(session: Session, message_id: int) -> str:
         upsert(Suppression).values(row).on_conflict_do_nothing().returning(Suppression.address)
     )  # fmt: skip
     run = session.scalar(select(Run).join(Message, Message.run_id == Run.id).where(Message.id == message_id))
+    session.execute(
+        update(Message)
+        .where(Message.state.in_([HELD, QUEUED]), func.lower(Message.recipient) == address)
+        .values(state=SKIPPED, rank=RANKS[SKIPPED], reason=SUPPRESSED, ended_at=clock.now()),
+        execution_options={"synchronize_session": False},
+    )
     if added and run is not None:
         audit.record(
             session, "unsubscribed", workflow_id=run.workflow_id, action_id=run.action_id, run_id=run.id,

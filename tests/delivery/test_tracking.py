@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import database
-from chalicelib.delivery import links
+from chalicelib.delivery import links, service
 from chalicelib.delivery.models import Message, Suppression
 from chalicelib.delivery.tracking import PIXEL
 from tests.conftest import Browser, Outside, Page
-from tests.delivery.cloud import Cloud, FakeSes
+from tests.delivery.cloud import Cloud, FakeSes, states
 from tests.delivery.conftest import MakeCourse
 
 TEXT = '<p>Read <a href="https://uni.example/a?x=1&amp;y=2">this</a> or <a href="mailto:me@uni.example">write</a>.</p>'
@@ -132,3 +132,17 @@ def test_nothing_is_tracked_that_was_not_asked_for(make_course: MakeCourse, clou
     body = raw.get_payload()[1].get_payload(decode=True).decode()
     assert "<img" not in body
     assert "/c/" not in body
+
+
+def test_unsubscribing_stops_what_is_waiting_too(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
+    course = make_course(2)
+    course.confirm()
+    cloud.run(hours=1 / 60)
+    waiting = course.confirm()
+    cloud.run(hours=5 / 3600)
+    with database.scope() as session:
+        message = session.query(Message).filter_by(row_id=1).order_by(Message.id).first()
+        assert service.unsubscribe(session, message.id) == "s1@uni.example"
+    cloud.run(hours=1 / 60)
+    assert states(waiting.id) == {"delivered": 1, "skipped": 1}
+    assert ses.mails() == {"s1@uni.example": 1, "s2@uni.example": 2}

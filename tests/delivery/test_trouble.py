@@ -8,7 +8,7 @@ import pytest
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
-from chalicelib import database
+from chalicelib import database, errors
 from chalicelib.aws.mailer import Closed, Envelope, InDoubt, Mailer, MailError, NotSent, Refused
 from chalicelib.delivery import service
 from chalicelib.delivery.models import Lane, Message, Run
@@ -207,3 +207,25 @@ def test_never_more_than_the_rate_leaves_in_any_second(make_course: MakeCourse, 
     for span in (1, 3, 8):
         most = max(sum(1 for t in times[i:] if (t - at).total_seconds() <= span) for i, at in enumerate(times))
         assert most <= ses.rate * span + ses.rate + 1
+
+
+def test_what_failed_is_not_tried_again_for_somebody_who_wants_no_mail(
+    make_course: MakeCourse, cloud: Cloud, ses: FakeSes
+) -> None:
+    course = make_course(2)
+    failing(ses, answered("MessageRejected", 400, "Virus"))
+    run = course.confirm()
+    cloud.run(hours=1)
+    with database.scope() as session:
+        message = session.query(Message).filter_by(row_id=1).one()
+        service.unsubscribe(session, message.id)
+    failing(ses, answered("MessageRejected", 400), times=0)
+    with database.scope() as session:
+        assert service.retry_failed(session, course.user.id, session.get_one(Run, run.id)) == 1
+    cloud.run(hours=1)
+    assert ses.mails() == {"s2@uni.example": 1}
+
+
+def test_a_text_that_can_not_be_written_is_refused_at_the_confirmation(make_course: MakeCourse) -> None:
+    with pytest.raises(errors.Invalid):
+        make_course(2, text="<p>{% if @k1 %}no end</p>").confirm()
