@@ -107,6 +107,7 @@ class Message(Base):
             postgresql_where=text("state in ('held', 'queued', 'sending')"),
         ),
         Index("ix_message_run_id_state", "run_id", "state", "id"),
+        Index("ix_message_opened", "run_id", postgresql_where=text("opened_at is not null")),
         UniqueConstraint("run_id", "row_id"),
     )  # fmt: skip
 

@@ -49,19 +49,21 @@ class RunCard:
     problems: int
 
 
+# Both counts come out of an index alone: a list of a hundred large runs reads no message.
 _RUNS = text("""
     SELECT r.id, r.action_id, a.name, coalesce(nullif(u.name, ''), u.email, ''), r.state, r.pause_reason,
-           r.created_at, r.due_at, r.ended_at, r.planned, coalesce(m.sent, 0), coalesce(m.opened, 0),
-           coalesce(m.problems, 0)
+           r.created_at, r.due_at, r.ended_at, r.planned, m.sent, o.opened, m.problems
     FROM ontask.run r
     JOIN ontask.action a ON a.id = r.action_id
     LEFT JOIN ontask."user" u ON u.id = r.user_id
-    LEFT JOIN LATERAL (
+    CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE state IN ('sent', 'delivered', 'bounced', 'complained')) AS sent,
-               count(opened_at) AS opened,
                count(*) FILTER (WHERE state IN ('bounced', 'complained', 'failed', 'unknown')) AS problems
         FROM ontask.message WHERE run_id = r.id
-    ) m ON true
+    ) m
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS opened FROM ontask.message WHERE run_id = r.id AND opened_at IS NOT NULL
+    ) o
     WHERE r.workflow_id = :workflow_id AND (:action_id = 0 OR r.action_id = :action_id)
     ORDER BY r.id DESC LIMIT :limit
 """)

@@ -399,6 +399,14 @@ def upgrade() -> None:
         schema="ontask",
         postgresql_where=sa.text("state in ('held', 'queued', 'sending')"),
     )
+    op.create_index(
+        "ix_message_opened",
+        "message",
+        ["run_id"],
+        unique=False,
+        schema="ontask",
+        postgresql_where=sa.text("opened_at is not null"),
+    )
     op.create_index("ix_message_run_id_state", "message", ["run_id", "state", "id"], unique=False, schema="ontask")
     op.create_table(
         "mail_event",
