@@ -18,6 +18,8 @@ CONNECT_TIMEOUT_SECONDS = 3
 #: A frozen Lambda keeps its connection; the server ends it so that an unused cluster can pause.
 IDLE_TIMEOUT_SECONDS = 60
 
+#: Longer statements are lists of values, hardly ever the same twice.
+MAX_REMEMBERED_CHARACTERS = 20_000
 
 _override: Engine | Connection | None = None
 
@@ -43,7 +45,10 @@ def _quicken_driver() -> None:
         return str(scan(style, statement, ())[0])
 
     def convert(style: str, statement: str, values: Any) -> tuple[str, Any]:
-        return (numbered(style, statement), values) if style == "format" else scan(style, statement, values)
+        if style == "format" and len(statement) <= MAX_REMEMBERED_CHARACTERS:
+            return numbered(style, statement), values
+        converted: tuple[str, Any] = scan(style, statement, values)
+        return converted
 
     legacy.convert_paramstyle = convert
 
