@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -15,6 +16,7 @@ from typing import Any
 
 #: As root the server runs as this user: PostgreSQL refuses root.
 SERVANT = "nobody"
+ELSEWHERE = Path("/var/lib/ontask")
 FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"]
 DURABLE = ["max_connections=100"]
 
@@ -25,7 +27,7 @@ def start(base: Path, *, durable: bool) -> str:
     `durable` keeps what was committed through a power cut; tests do without. Raises RuntimeError when it
     does not start, with the end of its log.
     """
-    base = base.resolve()
+    base = home(base)
     base.mkdir(parents=True, exist_ok=True)
     with (base / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -45,9 +47,23 @@ def start(base: Path, *, durable: bool) -> str:
         return _url(_start(base, binaries, DURABLE if durable else FAST))
 
 
+def home(base: Path) -> Path:
+    """Return the folder that is really used for `base`.
+
+    As root it is one below /var/lib when the servant may not look into `base`, as in root's own home.
+    """
+    base = base.resolve()
+    if os.geteuid() != 0:
+        return base
+    above = [parent for parent in base.parents if parent.exists()]
+    if all(parent.stat().st_mode & 0o001 for parent in above):
+        return base
+    return ELSEWHERE / hashlib.sha256(str(base).encode()).hexdigest()[:16]
+
+
 def stop(base: Path) -> None:
     """Stop the server cleanly; one that does not run is fine."""
-    base = base.resolve()
+    base = home(base)
     if running_port(base):
         _run(base, _binaries(base) / "pg_ctl", "-D", base / "data", "-m", "fast", "-w", "stop")
 
@@ -57,7 +73,7 @@ def running_port(base: Path) -> int | None:
 
     A connection is the only proof: after a kill -9 the pid file stays and `pg_ctl status` still says "running".
     """
-    pid_file = base / "data" / "postmaster.pid"
+    pid_file = home(base) / "data" / "postmaster.pid"
     try:
         port = int(pid_file.read_text().splitlines()[3])
         socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -26,7 +26,7 @@ def main() -> None:
     lock = _lock(data)
     base_url = f"http://127.0.0.1:{options.port}"
     print(f"Data: {data}", flush=True)
-    print("Starting PostgreSQL …", flush=True)
+    print(f"Starting PostgreSQL in {postgres.home(data / 'postgres')} …", flush=True)
     server = postgres.start(data / "postgres", durable=True)
     if not postgres.has_database(server, DATABASE):
         postgres.create_database(server, DATABASE)

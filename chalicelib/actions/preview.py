@@ -134,7 +134,7 @@ class Audience:
             .order_by(self._table.c.row_id)
             .limit(limit)
         )
-        rows = [row._mapping for row in self._session.execute(query)]
+        rows = [dict(row._mapping) for row in self._session.execute(query)]
         return [Named(row["row_id"], self._called(row), self._key_of(row), row["filter"]) for row in rows]
 
     def _step(self, row_id: int | None, *, none_holds: bool) -> Any:
@@ -154,13 +154,13 @@ class Audience:
         ).where(*who)
         return self._session.execute(query.select_from(self._table)).one()
 
-    def _row(self, row_id: int) -> Mapping[str, Any] | None:
+    def _row(self, row_id: int) -> dict[str, Any] | None:
         formulas = {condition.id: condition.formula for condition in self._conditions}
         query = flags_select(
             self._workflow.id, self._columns, self._action.filter, formulas, self._workflow.time_zone
         )  # fmt: skip
         row = self._session.execute(query.where(sa.column("row_id") == row_id)).one_or_none()
-        return None if row is None else row._mapping
+        return None if row is None else dict(row._mapping)
 
     def _called(self, values: Mapping[str, Any]) -> str:
         parts = [str(values[f"c{column.id}"] or "").strip() for column in self._names]
@@ -183,7 +183,7 @@ class Audience:
 
 def name_columns(columns: Columns) -> list[ColumnInfo]:
     """Return the columns by which people are called, at most a first and a last name; none when there are none."""
-    texts = {column.name.lower(): column for column in reversed(columns.values()) if column.type == "text"}
+    texts = {column.name.lower(): column for column in reversed(list(columns.values())) if column.type == "text"}
     for names in (FULL_NAMES, FIRST_NAMES):
         found = next((texts[name] for name in names if name in texts), None)
         if found is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -20,6 +21,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from local import browser as finder
+from local import postgres
 
 ROOT = Path(__file__).parent.parent.parent
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
@@ -66,9 +68,12 @@ class Product:
 
 
 @pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def product() -> Iterator[Product]:
     """A fresh installation without the sample course, with a short undo window and a fast lane."""
-    data = tmp_path_factory.mktemp("product") / "data"
+    data = ROOT / ".ontask" / "browser-test"
+    postgres.stop(data / "postgres")  # of a test run that was killed
+    for old in (data, postgres.home(data / "postgres")):
+        shutil.rmtree(old, ignore_errors=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -132,7 +137,8 @@ class Visit:
         """Make an account and set its password through the one-time link."""
         self.go(self.product.create_user(email))
         self.page.fill("input[name=password]", PASSWORD)
-        self.page.get_by_role("button").last.click()
+        self.page.fill("input[name=again]", PASSWORD)
+        self.page.get_by_role("button", name="Save and sign in").click()
         self.page.wait_for_url(re.compile("/workflows"))
 
 

@@ -88,8 +88,8 @@ def test_learners_keep_their_row_ids_and_no_id_is_used_twice(
 ) -> None:
     def ids() -> dict[int, int]:
         key = by_name(session, workflow, "k").id
-        found = session.execute(text(f"SELECT c{key}, row_id FROM learners.w{workflow.id}"))
-        return dict(found.tuples().all())
+        found = session.execute(text(f"SELECT c{key}, row_id FROM learners.w{workflow.id}")).all()
+        return {row[0]: row[1] for row in found}
 
     add(EXISTING)
     first = ids()

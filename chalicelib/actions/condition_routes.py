@@ -1,0 +1,180 @@
+"""Who gets a message and which parts they see: its filter, its conditions, live counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice import Blueprint
+
+from chalicelib import errors
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.actions import conditions, forms, service
+from chalicelib.actions.editor import Editor
+from chalicelib.actions.models import Condition
+from chalicelib.actions.routes import ACTION, open_editor, show_editor
+from chalicelib.formulas import builder
+from chalicelib.formulas import forms as formulas
+from chalicelib.formulas.check import check
+from chalicelib.formulas.words import words
+from chalicelib.web.page import page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, Flash, redirect, render
+from chalicelib.web.urls import url_for
+
+bp = Blueprint(__name__)
+
+FILTER, CONDITIONS = ACTION + "/filter", ACTION + "/conditions"
+CONDITION = CONDITIONS + "/{condition_id}"
+
+
+@page(bp, FILTER, role=WorkflowRole.EDITOR)
+def show_filter(request: Request, action_id: int) -> Answer:
+    """Open the rules that say who gets the message."""
+    editor = open_editor(request, action_id)
+    return _panel(request, editor, "actions/_filter.html", formula=editor.action.filter)
+
+
+@page(bp, FILTER, method="POST", role=WorkflowRole.EDITOR)
+def change_filter(request: Request, action_id: int) -> Answer:
+    """Store the rules; none means everybody."""
+    editor = open_editor(request, action_id)
+    formula = formulas.read(request.form.get("formula"))
+    try:
+        service.set_filter(
+            request.session, request.user.id, editor.action, formula, editor.columns, editor.workflow.time_zone
+        )  # fmt: skip
+    except errors.Invalid as error:
+        problems = {"formula": error.message}
+        return _panel(request, editor, "actions/_filter.html", problems=problems, formula=formula)
+    return _back(request, editor, "Saved.")
+
+
+@page(bp, ACTION + "/count", method="POST", role=WorkflowRole.EDITOR)
+def count_matches(request: Request, action_id: int) -> Answer:
+    """Show for how many the rules in the form hold, in words, and the first ten of them; nothing is stored."""
+    editor = open_editor(request, action_id)
+    is_filter = request.form.get("what") == "filter"
+    within = None if is_filter or editor.problem_of(editor.action.filter) else editor.action.filter
+    context: dict[str, Any] = {"action": editor.action, "is_filter": is_filter, "problem": "", "sentence": ""}
+    try:
+        formula = formulas.read(request.form.get("formula"))
+        if formula is not None:
+            formula = check(formula, editor.columns, editor.workflow.time_zone)
+        count = editor.count(formula, within)
+    except errors.Invalid as error:
+        return render("actions/_count.html", **context | {"problem": error.message})
+    return render(
+        "actions/_count.html", **context | {"sentence": words(formula, editor.columns)}, count=count,
+        is_empty=formula is None, learners=editor.audience.matching(formula, within=within),
+    )  # fmt: skip
+
+
+@page(bp, CONDITIONS, role=WorkflowRole.EDITOR)
+def new_condition(request: Request, action_id: int) -> Answer:
+    """Open an empty condition beside the text."""
+    editor = open_editor(request, action_id)
+    return _condition_panel(request, editor, None)
+
+
+@page(bp, CONDITIONS, method="POST", role=WorkflowRole.EDITOR)
+def create_condition(request: Request, action_id: int) -> Answer:
+    """Add a condition."""
+    editor = open_editor(request, action_id)
+    form = forms.condition(request.form)
+    try:
+        made = conditions.create(
+            request.session, request.user.id, editor.action, form, editor.columns, editor.workflow.time_zone
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return _condition_panel(request, editor, None, form, error.fields)
+    return _back(request, editor, f"“{made.name}” can be used in the text now.")
+
+
+@page(bp, CONDITION, role=WorkflowRole.EDITOR)
+def show_condition(request: Request, action_id: int, condition_id: int) -> Answer:
+    """Open a condition beside the text."""
+    editor = open_editor(request, action_id)
+    return _condition_panel(request, editor, conditions.get(request.session, editor.action, condition_id))
+
+
+@page(bp, CONDITION, method="POST", role=WorkflowRole.EDITOR)
+def change_condition(request: Request, action_id: int, condition_id: int) -> Answer:
+    """Store a condition's name and rules."""
+    editor = open_editor(request, action_id)
+    condition = conditions.get(request.session, editor.action, condition_id)
+    form = forms.condition(request.form)
+    try:
+        conditions.change(
+            request.session, request.user.id, editor.action, condition, form, editor.columns,
+            editor.workflow.time_zone,
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return _condition_panel(request, editor, condition, form, error.fields)
+    return _back(request, editor, "Saved.")
+
+
+@page(bp, CONDITION + "/copy", method="POST", role=WorkflowRole.EDITOR)
+def copy_condition(request: Request, action_id: int, condition_id: int) -> Answer:
+    """Add a copy of a condition and open it."""
+    editor = open_editor(request, action_id)
+    condition = conditions.get(request.session, editor.action, condition_id)
+    twin = conditions.copy(request.session, request.user.id, editor.action, condition, editor.columns)
+    return redirect(
+        "actions.show_condition", workflow_id=request.workflow.id, action_id=action_id, condition_id=twin.id,
+        flash=f"This is the copy: “{twin.name}”.",
+    )  # fmt: skip
+
+
+@page(bp, CONDITION + "/delete", method="POST", role=WorkflowRole.EDITOR)
+def delete_condition(request: Request, action_id: int, condition_id: int) -> Answer:
+    """Put a condition aside, with an undo; refused while the text uses it."""
+    editor = open_editor(request, action_id, lock=True)
+    condition = conditions.get(request.session, editor.action, condition_id)
+    try:
+        conditions.delete(request.session, request.user.id, editor.action, condition)
+    except errors.Conflict as error:
+        return _condition_panel(request, editor, condition, None, {"delete": error.message})
+    values = {"workflow_id": request.workflow.id, "action_id": action_id, "condition_id": condition.id}
+    undo = url_for("actions.restore_condition", **values)
+    return _back(request, editor, Flash(f"“{condition.name}” is deleted.", undo_url=undo))
+
+
+@page(bp, CONDITION + "/restore", method="POST", role=WorkflowRole.EDITOR)
+def restore_condition(request: Request, action_id: int, condition_id: int) -> Answer:
+    """Take a deleted condition back."""
+    editor = open_editor(request, action_id)
+    condition = conditions.get(request.session, editor.action, condition_id, in_trash=True)
+    conditions.restore(request.session, request.user.id, editor.action, condition, editor.columns)
+    return _back(request, editor, f"“{condition.name}” is back.")
+
+
+def _condition_panel(
+    request: Request,
+    editor: Editor,
+    condition: Condition | None,
+    form: forms.ConditionForm | None = None,
+    problems: dict[str, str] | None = None,
+) -> Answer:
+    stored = condition.formula if condition else None
+    return _panel(
+        request, editor, "actions/_condition.html", problems=problems, condition=condition,
+        formula=form.formula if form else stored,
+    )  # fmt: skip
+
+
+def _panel(
+    request: Request, editor: Editor, template: str, *, problems: dict[str, str] | None = None, **context: Any
+) -> Answer:
+    if not request.wants_part:
+        return show_editor(request, editor, panel=template, problems=problems, **context)
+    return render(
+        template, status=422 if problems else 200, action=editor.action, problems=problems or {},
+        form=request.form.as_dict(), builder=builder.data(editor.columns), row=request.query.get("row"), **context,
+    )  # fmt: skip
+
+
+def _back(request: Request, editor: Editor, flash: Flash | str) -> Answer:
+    return redirect(
+        "actions.show_action", workflow_id=request.workflow.id, action_id=editor.action.id,
+        row=request.form.get("row"), flash=flash,
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""What the page of a message shows, gathered once: text, names, who gets it, its conditions, one learner's version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from chalicelib import errors
+from chalicelib.actions import queries
+from chalicelib.actions.language import Names, TemplateError, ids_to_names
+from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.preview import Audience, Learner
+from chalicelib.formulas.check import check
+from chalicelib.formulas.columns import ColumnInfo
+from chalicelib.formulas.words import words
+from chalicelib.tables import queries as tables
+from chalicelib.workflows.models import Workflow
+
+
+@dataclass(frozen=True)
+class ConditionLine:
+    """A condition in the list; `count` is None and `problem` says why when it can't be run."""
+
+    id: int
+    name: str
+    description: str
+    sentence: str
+    count: int | None
+    is_used: bool
+    problem: str
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who gets the message: the filter in words, the counts, the conditions; `problem` when the filter can't be run."""
+
+    sentence: str
+    counts: queries.Counts | None
+    conditions: list[ConditionLine]
+    problem: str
+
+
+@dataclass
+class Editor:
+    """One message with all that its page needs; each part is read when somebody asks for it."""
+
+    session: Session
+    workflow: Workflow
+    action: Action
+
+    @cached_property
+    def columns(self) -> dict[int, ColumnInfo]:
+        """The columns of the table, by id."""
+        return {column.id: tables.info(column) for column in self._table}
+
+    @cached_property
+    def _table(self) -> list[Any]:
+        return tables.columns(self.session, self.workflow.id)
+
+    @cached_property
+    def conditions(self) -> list[Condition]:
+        """All conditions of the message."""
+        return queries.conditions(self.session, self.action.id)
+
+    @cached_property
+    def names(self) -> Names:
+        """What the text can speak of."""
+        return queries.names(self.columns, self.conditions)
+
+    @property
+    def text(self) -> str:
+        """The text with names, as people write it."""
+        try:
+            return ids_to_names(self.action.text, self.names)
+        except TemplateError:
+            return self.action.text
+
+    @property
+    def names_data(self) -> dict[str, Any]:
+        """Columns and conditions for the editor in the browser."""
+        return {
+            "columns": [{"id": one.id, "name": one.name, "type": one.type} for one in self.columns.values()],
+            "conditions": [{"id": one.id, "name": one.name} for one in self.conditions],
+        }
+
+    def problem_of(self, formula: Any) -> str:
+        """Say why a stored formula can't be run; nothing when it can."""
+        if not formula:
+            return ""
+        try:
+            check(formula, self.columns, self.workflow.time_zone)
+        except errors.Invalid as error:
+            return error.message
+        return ""
+
+    @cached_property
+    def usable(self) -> list[Condition]:
+        """The conditions that can be run."""
+        return [condition for condition in self.conditions if not self.problem_of(condition.formula)]
+
+    @cached_property
+    def audience(self) -> Audience:
+        """The learners of the message.
+
+        Using it raises errors.Invalid when the filter can't be run.
+        """
+        keys = {column.id for column in self._table if column.is_key}
+        return Audience(self.session, self.workflow, self.action, self.columns, keys, self.usable)
+
+    @cached_property
+    def who(self) -> Who:
+        """Who gets the message."""
+        problem = self.problem_of(self.action.filter)
+        counts = None
+        if not problem:
+            formulas = {condition.id: condition.formula for condition in self.usable}
+            counts = queries.counts(self.session, self.workflow, self.columns, self.action.filter, formulas)
+        used = queries.used(self.action)
+        lines = [
+            ConditionLine(
+                one.id, one.name, one.description, words(one.formula, self.columns),
+                counts.conditions.get(one.id) if counts else None, f"k{one.id}" in used, self.problem_of(one.formula),
+            )
+            for one in self.conditions
+        ]  # fmt: skip
+        return Who(words(self.action.filter, self.columns), counts, lines, problem)
+
+    def count(self, formula: Any, within: Any) -> queries.Counts:
+        """Count for how many the formula holds (`conditions[0]`), of those for whom `within` does.
+
+        Raises errors.Invalid when a formula can't be run.
+        """
+        return queries.counts(self.session, self.workflow, self.columns, within, {0: formula})
+
+    def learner(self, row_id: int | None, *, none_holds: bool = False) -> Learner | None:
+        """Return the learner whose version is shown; None when there is nobody or the filter can't be run."""
+        if self.problem_of(self.action.filter):
+            return None
+        return self.audience.learner(row_id, none_holds=none_holds and bool(self.usable))

@@ -1,0 +1,184 @@
+"""The list of messages; making, renaming, copying, deleting one; its page and its text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice import Blueprint
+
+from chalicelib import errors
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.actions import queries, service
+from chalicelib.actions.editor import Editor
+from chalicelib.actions.language import TemplateError
+from chalicelib.formulas import builder
+from chalicelib.tables import queries as tables
+from chalicelib.web.page import page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, Flash, data, redirect, render
+from chalicelib.web.urls import url_for
+
+bp = Blueprint(__name__)
+
+ACTIONS = "/workflows/{workflow_id}/actions"
+ACTION = ACTIONS + "/{action_id}"
+
+
+def open_editor(request: Request, action_id: int, *, lock: bool = False) -> Editor:
+    """Return the message of the path.
+
+    Raises errors.NotFound when the workflow has none with this id.
+    """
+    action = service.get(request.session, request.workflow.id, action_id, lock=lock)
+    return Editor(request.session, request.workflow, action)
+
+
+def show_editor(
+    request: Request, editor: Editor, *, panel: str = "", problems: dict[str, str] | None = None,
+    text: str | None = None, **context: Any,
+) -> Answer:  # fmt: skip
+    """Answer with the page of the message; `panel` is the template of what is open beside the text."""
+    none_holds = request.query.get("none") == "1"
+    find = request.query.get("find")
+    learner = editor.learner(row_of(request), none_holds=none_holds)
+    return render(
+        "actions/editor.html", status=422 if problems else 200, editor=editor, action=editor.action,
+        who=editor.who, text=editor.text if text is None else text, names=editor.names_data, panel=panel,
+        problems=problems or {}, form=request.form.as_dict(), can_edit=can_edit(request),
+        learner=learner, row=learner.row_id if learner else None, none_holds=none_holds, find=find,
+        found=editor.audience.search(find) if find and not editor.who.problem else [],
+        builder=builder.data(editor.columns), **context,
+    )  # fmt: skip
+
+
+def can_edit(request: Request) -> bool:
+    """Tell whether the visitor may change messages."""
+    return WorkflowRole(request.role).covers(WorkflowRole.EDITOR)
+
+
+def row_of(request: Request) -> int | None:
+    """Return the learner's row named in the address; None when there is none or it is no number."""
+    text = request.query.get("row") or request.form.get("row")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+@page(bp, ACTIONS, role=WorkflowRole.VIEWER)
+def list_actions(request: Request) -> Answer:
+    """Show the cards and the form for a new message."""
+    return _list(request, {})
+
+
+def _list(request: Request, problems: dict[str, str]) -> Answer:
+    columns = tables.infos(request.session, request.workflow.id)
+    return render(
+        "actions/list.html", status=422 if problems else 200, problems=problems, form=request.form.as_dict(),
+        cards=queries.cards(request.session, request.workflow, columns), can_edit=can_edit(request),
+    )  # fmt: skip
+
+
+@page(bp, ACTIONS, method="POST", role=WorkflowRole.EDITOR)
+def create_action(request: Request) -> Answer:
+    """Add a message and go there."""
+    try:
+        action = service.create(
+            request.session, request.user.id, request.workflow, request.form.get("name"),
+            request.form.get("description"),
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return _list(request, error.fields)
+    return redirect("actions.show_action", workflow_id=request.workflow.id, action_id=action.id)
+
+
+@page(bp, ACTION, role=WorkflowRole.VIEWER)
+def show_action(request: Request, action_id: int) -> Answer:
+    """Show the text, one learner's version of it, and who gets it."""
+    return show_editor(request, open_editor(request, action_id))
+
+
+@page(bp, ACTION + "/text", method="POST", role=WorkflowRole.EDITOR)
+def save_text(request: Request, action_id: int) -> Answer:
+    """Store the text; answers in JSON to the script, with a page to a form that was sent without it."""
+    editor = open_editor(request, action_id, lock=True)
+    wants_json = "application/json" in request.headers.get("accept", "")
+    source, version = request.form.get("text").replace("\r\n", "\n"), request.form.whole("version") or 0
+    try:
+        saved = service.save_text(
+            request.session, request.user.id, editor.action, source, version, editor.names
+        )  # fmt: skip
+    except errors.Conflict as error:
+        if wants_json:
+            current = {"version": editor.action.version, "text": editor.text}
+            return data({"message": error.message, **current}, 409)
+        return show_editor(request, editor, problems={"text": error.message}, text=source)
+    except errors.Invalid as error:
+        if wants_json:
+            return data({"message": error.message, "problems": _places(error)}, 422)
+        return show_editor(request, editor, problems=error.fields, text=source)
+    if wants_json:
+        return data({"version": saved.version, "removed": saved.removed})
+    return redirect("actions.show_action", workflow_id=request.workflow.id, action_id=action_id, flash="Saved.")
+
+
+def _places(error: errors.Invalid) -> list[dict[str, Any]]:
+    if not isinstance(error, TemplateError):
+        return [{"line": 1, "column": 1, "message": text, "suggestions": []} for text in error.fields.values()]
+    return [
+        {
+            "line": one.line, "column": one.column, "message": one.message, "suggestions": list(one.suggestions),
+            "name": one.name,
+        }
+        for one in error.problems
+    ]  # fmt: skip
+
+
+@page(bp, ACTION + "/settings", role=WorkflowRole.EDITOR)
+def show_action_settings(request: Request, action_id: int) -> Answer:
+    """Show name, description, and what else can be done with the message."""
+    action = service.get(request.session, request.workflow.id, action_id)
+    return render("actions/settings.html", action=action, problems={}, form={})
+
+
+@page(bp, ACTION + "/settings", method="POST", role=WorkflowRole.EDITOR)
+def rename_action(request: Request, action_id: int) -> Answer:
+    """Give the message another name and description."""
+    action = service.get(request.session, request.workflow.id, action_id)
+    try:
+        service.rename(
+            request.session, request.user.id, action, request.form.get("name"), request.form.get("description")
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return render(
+            "actions/settings.html", status=422, action=action, problems=error.fields, form=request.form.as_dict()
+        )  # fmt: skip
+    return redirect("actions.show_action", workflow_id=request.workflow.id, action_id=action.id, flash="Saved.")
+
+
+@page(bp, ACTION + "/copy", method="POST", role=WorkflowRole.EDITOR)
+def copy_action(request: Request, action_id: int) -> Answer:
+    """Make a copy and go there."""
+    action = service.get(request.session, request.workflow.id, action_id)
+    twin = service.copy(request.session, request.user.id, action)
+    return redirect(
+        "actions.show_action", workflow_id=request.workflow.id, action_id=twin.id,
+        flash=f"This is the copy: “{twin.name}”.",
+    )  # fmt: skip
+
+
+@page(bp, ACTION + "/delete", method="POST", role=WorkflowRole.EDITOR)
+def delete_action(request: Request, action_id: int) -> Answer:
+    """Put the message aside, with an undo in what follows."""
+    action = service.get(request.session, request.workflow.id, action_id)
+    service.delete(request.session, request.user.id, action)
+    undo = url_for("actions.restore_action", workflow_id=request.workflow.id, action_id=action.id)
+    flash = Flash(f"“{action.name}” is deleted. What it sent stays under Activity.", undo_url=undo)
+    return redirect("actions.list_actions", workflow_id=request.workflow.id, flash=flash)
+
+
+@page(bp, ACTION + "/restore", method="POST", role=WorkflowRole.EDITOR)
+def restore_action(request: Request, action_id: int) -> Answer:
+    """Take the message back."""
+    action = service.get(request.session, request.workflow.id, action_id, in_trash=True)
+    service.restore(request.session, request.user.id, action)
+    return redirect(
+        "actions.show_action", workflow_id=request.workflow.id, action_id=action.id, flash=f"“{action.name}” is back."
+    )  # fmt: skip
