@@ -25,10 +25,10 @@ lint: setup
 unit: setup
 	@echo "Running the tests …"
 	@.venv/bin/python -m local.browser
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+	@.venv/bin/python -m pytest -n 2 --dist worksteal
 
 bench: setup ## Measure speed; prints a table and writes bench/results.json
 	@.venv/bin/python -m bench
 
 clean: ## Remove everything but people's data
-	rm -rf .venv node_modules chalicelib/static/vendor .ontask/setup .ontask/node .ontask/browser .ontask/test-postgres
+	rm -rf .venv node_modules chalicelib/static/vendor .ontask/setup .ontask/node .ontask/browser .ontask/test

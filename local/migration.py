@@ -12,7 +12,7 @@ from pathlib import Path
 
 from local import postgres
 
-BASE = Path(__file__).parent.parent / ".ontask" / "test-postgres"
+BASE = Path(__file__).parent.parent / ".ontask" / "test" / "postgres"
 
 
 def main(message: str) -> None:

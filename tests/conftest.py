@@ -19,6 +19,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 ROOT = Path(__file__).parent.parent
+#: Databases and installations of tests; another folder lets two test runs go on beside each other.
+TEST_DATA = Path(os.environ.get("ONTASK_TEST_DATA", ROOT / ".ontask" / "test"))
 
 #: Each test starts with these and no other settings, whatever the machine's environment says.
 ENVIRONMENT = {
@@ -50,8 +52,7 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 @pytest.fixture(scope="session")
 def server() -> str:
     """An embedded PostgreSQL shared by all test processes: `postgresql+pg8000://ontask@127.0.0.1:PORT`."""
-    base = Path(os.environ.get("ONTASK_TEST_DATA", ROOT / ".ontask" / "test-postgres"))
-    return postgres.start(base, durable=False)
+    return postgres.start(TEST_DATA / "postgres", durable=False)
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from local import browser as finder
 from local import postgres
+from tests.conftest import ROOT, TEST_DATA
 
-ROOT = Path(__file__).parent.parent.parent
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
 PASSWORD = "green tea at half past nine"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
@@ -36,11 +36,9 @@ document.addEventListener("securitypolicyviolation",
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One installation serves all browser tests: they run in one test process."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @dataclass
@@ -68,9 +66,9 @@ class Product:
 
 
 @pytest.fixture(scope="session")
-def product() -> Iterator[Product]:
-    """A fresh installation without the sample course, with a short undo window and a fast lane."""
-    data = ROOT / ".ontask" / "browser-test"
+def product(worker_id: str) -> Iterator[Product]:
+    """A fresh installation for each test process, without the sample course, with a short undo window and a fast lane."""
+    data = TEST_DATA / f"browser-{worker_id}"
     postgres.stop(data / "postgres")  # of a test run that was killed
     for old in (data, postgres.home(data / "postgres")):
         shutil.rmtree(old, ignore_errors=True)
