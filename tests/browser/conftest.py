@@ -67,7 +67,7 @@ class Product:
 
 @pytest.fixture(scope="session")
 def product(worker_id: str) -> Iterator[Product]:
-    """A fresh installation for each test process, without the sample course, with a short undo window and a fast lane."""
+    """A fresh installation for each test process: no sample course, a short undo window, a fast lane."""
     data = TEST_DATA / f"browser-{worker_id}"
     postgres.stop(data / "postgres")  # of a test run that was killed
     for old in (data, postgres.home(data / "postgres")):
