@@ -17,8 +17,14 @@ class Settings:
 
     ontask_stage: Annotated[str, "local, test, dev or prod"] = "local"
     database_url: Annotated[str, "Where PostgreSQL is: postgresql+pg8000://user@host:port/name"] = ""
+    database_secret: Annotated[str, "The secret in Secrets Manager with `username` and `password` for the database"] = (
+        ""
+    )
+    database_ca: Annotated[str, "The file with the certificates of the database's authority"] = ""
+    app_database_secret: Annotated[str, "The secret of the role that `migrate` prepares for the other functions"] = ""
     base_url: Annotated[str, "The public address of the product, without a slash at the end"] = "http://127.0.0.1:8910"
     secret_key: Annotated[str, "Signs sessions, links and tokens; at least 32 bytes"] = ""
+    secret_key_secret: Annotated[str, "The secret in Secrets Manager that holds the signing key instead"] = ""
     bucket: Annotated[str, "The S3 bucket for uploads and downloads"] = "ontask-files"
     upload_origin: Annotated[str, "The S3 origin that browsers upload to, for the security policy"] = ""
     jobs_queue: Annotated[str, "The SQS queue of imports, exports and planning"] = "ontask-jobs"
@@ -85,7 +91,13 @@ def secret_key() -> bytes:
 
     Raises RuntimeError when it is missing or shorter than 32 bytes: an installation without one must not start.
     """
-    key = settings().secret_key.encode()
+    config = settings()
+    if config.secret_key_secret:
+        from chalicelib.aws import secrets
+
+        key = secrets.text(config.secret_key_secret).encode()
+    else:
+        key = config.secret_key.encode()
     if len(key) < MIN_SECRET_BYTES:
         raise RuntimeError(f"SECRET_KEY must have at least {MIN_SECRET_BYTES} bytes")
     return key

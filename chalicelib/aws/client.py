@@ -20,6 +20,14 @@ def _client(service: str, attempts: int, read_timeout_seconds: int) -> Any:
         connect_timeout=3,
         read_timeout=read_timeout_seconds,
     )
+    if service == "s3":
+        # Signed addresses name the bucket's region: what the global endpoint answers is a redirect, and browsers
+        # don't follow one when they upload to another origin.
+        config = config.merge(
+            Config(
+                signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+            )
+        )
     return boto3.client(service, config=config)
 
 

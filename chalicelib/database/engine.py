@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.pool import QueuePool
 
+from chalicelib.database import credentials
 from chalicelib.settings import settings
 
 #: A statement of a page may not outlive the gateway's 29 s.
@@ -27,7 +28,8 @@ _override: Engine | Connection | None = None
 @cache
 def _ssl_context() -> ssl.SSLContext:
     # Built once: loading the certificate store costs 20 ms, for every connection when left to the driver.
-    return ssl.create_default_context()
+    # Aurora's certificates are signed by an authority of Amazon's that no operating system knows.
+    return ssl.create_default_context(cafile=settings().database_ca or None)
 
 
 @cache
@@ -80,7 +82,11 @@ def make(url: str, *, local: bool) -> Engine:
 
 @cache
 def _engine() -> Engine:
-    return make(settings().database_url, local=settings().is_local)
+    config = settings()
+    made = make(config.database_url, local=config.is_local)
+    if config.database_secret:
+        credentials.use_secret(made, config.database_secret)
+    return made
 
 
 def engine() -> Engine | Connection:
