@@ -87,7 +87,7 @@ def create_condition(request: Request, action_id: int) -> Answer:
         )  # fmt: skip
     except errors.Invalid as error:
         return _condition_panel(request, editor, None, form, error.fields)
-    return _back(request, editor, f"“{made.name}” can be used in the text now.")
+    return _back(request, editor, f"“{made.name}” can be used in the text now.", made.id)
 
 
 @page(bp, CONDITION, role=WorkflowRole.EDITOR)
@@ -102,7 +102,7 @@ def change_condition(request: Request, action_id: int, condition_id: int) -> Ans
     """Store a condition's name and rules."""
     editor = open_editor(request, action_id)
     condition = conditions.get(request.session, editor.action, condition_id)
-    form = forms.condition(request.form)
+    form, name = forms.condition(request.form), condition.name
     try:
         conditions.change(
             request.session, request.user.id, editor.action, condition, form, editor.columns,
@@ -110,6 +110,11 @@ def change_condition(request: Request, action_id: int, condition_id: int) -> Ans
         )  # fmt: skip
     except errors.Invalid as error:
         return _condition_panel(request, editor, condition, form, error.fields)
+    if condition.name != name:  # the text on the page still has the old one
+        return redirect(
+            "actions.show_action", workflow_id=request.workflow.id, action_id=action_id, row=request.form.get("row"),
+            flash="Saved.",
+        )  # fmt: skip
     return _back(request, editor, "Saved.")
 
 
@@ -173,8 +178,12 @@ def _panel(
     )  # fmt: skip
 
 
-def _back(request: Request, editor: Editor, flash: Flash | str) -> Answer:
+def _back(request: Request, editor: Editor, note: Flash | str, made: int | None = None) -> Answer:
+    if request.wants_part:
+        fresh = Editor(request.session, editor.workflow, editor.action)
+        shown = Flash(note) if isinstance(note, str) else note
+        return render("actions/_changed.html", names=fresh.names_data, made=made or "", note=shown)
     return redirect(
         "actions.show_action", workflow_id=request.workflow.id, action_id=editor.action.id,
-        row=request.form.get("row"), flash=flash,
+        row=request.form.get("row"), flash=note,
     )  # fmt: skip

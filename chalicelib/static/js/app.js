@@ -76,12 +76,28 @@ export function toast(message, kind = "danger") {
   document.getElementById("toasts").append(box);
 }
 
-export const csrfToken = () => JSON.parse(document.body.getAttribute("hx-headers:inherited"))["X-CSRF-Token"];
+const HEADERS = "hx-headers:inherited";
+export const csrfToken = () => JSON.parse(document.body.getAttribute(HEADERS))["X-CSRF-Token"];
 
-// Sends a form-encoded POST; answers {status, data} where data is the JSON answer or null.
-export async function post(url, fields) {
+// After signing in again in another tab, the session's new token has to take the place of the old one.
+async function renewToken() {
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  const headers = page.body.getAttribute(HEADERS);
+  document.body.setAttribute(HEADERS, headers);
+  const token = csrfToken();
+  for (const field of document.querySelectorAll("input[name=csrf_token]")) field.value = token;
+}
+
+// Sends a form-encoded POST; answers {status, data} where data is the JSON answer or null. 401: somebody has to sign in.
+export async function post(url, fields, isSecondTry = false) {
   const body = new URLSearchParams(fields);
-  const answer = await fetch(url, { method: "POST", body, headers: { "X-CSRF-Token": csrfToken(), Accept: "application/json" } });
+  const headers = { "X-CSRF-Token": csrfToken(), Accept: "application/json" };
+  const answer = await fetch(url, { method: "POST", body, headers, redirect: "manual", keepalive: String(body).length < 60_000 });
+  if (answer.type === "opaqueredirect") return { status: 401, data: null };
+  if (answer.status === 403 && !isSecondTry) {
+    await renewToken();
+    return post(url, fields, true);
+  }
   const type = answer.headers.get("Content-Type") ?? "";
   return { status: answer.status, data: type.includes("json") ? await answer.json() : null };
 }

@@ -1,0 +1,83 @@
+// Saves the text while it is written: a second after the last change, before the page is left, again after a failure.
+// Whatever happens, what was typed stays in the field.
+
+import { post } from "./app.js";
+
+const QUIET_MS = 1000;
+const AGAIN_MS = 5000;
+
+export class Saver {
+  // `tell` is called with {state, …}: waiting, saving, saved, refused (problems), stale (version, text), lost, signedOut.
+  constructor(form, tell) {
+    Object.assign(this, { form, tell, timer: 0, running: null, isDirty: false, hasFailed: false });
+    this.field = form.elements.text;
+    this.saved = this.field.value;
+    form.addEventListener("text-change", () => this.changed());
+    document.addEventListener("visibilitychange", () => { if (document.hidden && this.isDirty) this.save(); });
+    addEventListener("beforeunload", (event) => {
+      if (!this.isDirty) return;
+      if (this.hasFailed) event.preventDefault(); else this.save();
+    });
+  }
+
+  changed() {
+    clearTimeout(this.timer);
+    if (this.field.value === this.saved) { this.settled(); return; }
+    this.isDirty = true;
+    this.tell({ state: "waiting" });
+    this.timer = setTimeout(() => this.save(), QUIET_MS);
+  }
+
+  settled() {
+    this.isDirty = this.hasFailed = false;
+    this.tell({ state: "saved", removed: [] });
+  }
+
+  // Resolves to whether the text is stored now.
+  async flush() {
+    clearTimeout(this.timer);
+    while (this.running) await this.running;
+    return !this.isDirty || this.save();
+  }
+
+  save() {
+    clearTimeout(this.timer);
+    this.running ??= this.send().finally(() => { this.running = null; });
+    return this.running;
+  }
+
+  async send() {
+    const text = this.field.value;
+    this.tell({ state: "saving" });
+    let answer;
+    try {
+      answer = await post(this.form.action, { text, version: this.form.elements.version.value });
+    } catch {
+      answer = { status: 0 };
+    }
+    this.hasFailed = answer.status !== 200;
+    if (answer.status === 200) return this.done(text, answer.data);
+    if (answer.status === 422) this.tell({ state: "refused", ...answer.data });
+    else if (answer.status === 409) this.tell({ state: "stale", ...answer.data });
+    else {
+      this.tell({ state: answer.status === 401 || answer.status === 403 ? "signedOut" : "lost" });
+      this.timer = setTimeout(() => this.save(), AGAIN_MS);
+    }
+    return false;
+  }
+
+  done(text, { version, removed }) {
+    this.form.elements.version.value = version;
+    this.saved = text;
+    this.isDirty = this.field.value !== text;
+    if (this.isDirty) this.timer = setTimeout(() => this.save(), QUIET_MS);
+    else this.tell({ state: "saved", removed, isNew: true });
+    return !this.isDirty;
+  }
+
+  // What somebody else saved counts as the text that ours is a change of.
+  accept(version, text) {
+    this.form.elements.version.value = version;
+    this.saved = text;
+  }
+}
