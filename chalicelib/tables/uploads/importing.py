@@ -126,7 +126,6 @@ def _take_over(session: Session, upload: Upload, keys: Sequence[Wanted], ids: di
     store.rename(session, source, name)
     for number, column_id in ids.items():
         session.execute(text(f"ALTER TABLE {name} RENAME COLUMN t{number} TO c{column_id}"))
-    session.execute(text(f"ALTER TABLE {name} ALTER row_id SET NOT NULL"))
 
 
 def _select_anew(

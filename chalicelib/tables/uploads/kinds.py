@@ -11,6 +11,9 @@ from chalicelib.tables.store import TYPES
 #: Blank: nothing but these. They are cut from both ends of every cell (the last one is a no-break space).
 BLANKS = r"E' \t\r\n\u00a0'"
 
+#: Types of columns that can tell learners apart.
+KEY_TYPES = frozenset({"integer", "text"})
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -18,6 +21,7 @@ class Kind:
 
     `prepare` turns the trimmed text {v} into what PostgreSQL casts. `allowed` must hold for it, as PostgreSQL reads
     more than people mean (NaN, 0x1F, 1_000, "tomorrow"). `unmistakable` is asked for only when the kind was guessed.
+    `usual` holds for most texts that pass both and is cheaper to ask: it goes first, the others after it.
     """
 
     type: str
@@ -25,6 +29,7 @@ class Kind:
     prepare: str = "{v}"
     allowed: str = "true"
     unmistakable: str = "true"
+    usual: str = ""
 
     def value(self, text: str, *, strict: bool = False) -> str:
         """Return SQL for the value of the SQL expression `text`; it fails for texts that do not fit."""
@@ -35,7 +40,10 @@ class Kind:
         cast = f"CAST({prepared} AS {TYPES[self.type]})"
         # The leading word makes the cast itself refuse what PostgreSQL would accept.
         refused = f"CAST('refused ' || {text} AS {TYPES[self.type]})"
-        return cast if conditions == "true" else f"CASE WHEN {conditions} THEN {cast} ELSE {refused} END"
+        if conditions == "true":
+            return cast
+        usual = f"WHEN {self.usual.format(v=text)} THEN {cast} " if self.usual else ""
+        return f"CASE {usual}WHEN {conditions} THEN {cast} ELSE {refused} END"
 
     def misfits(self, text: str, *, strict: bool = False) -> str:
         """Return SQL that holds for texts which do not fit; it never fails."""
@@ -55,22 +63,34 @@ _NUMBER = "translate({v}, '0123456789.+-eE', '') = ''"
 _NO_CODE = "({v} NOT LIKE '0%' OR {v} IN ('0', '0.0') OR {v} LIKE '0.%')"
 #: A number of more digits than a double holds would lose some; it is a code.
 _SHORT = "(length({v}) <= 15 OR position('.' in {v}) > 0)"
+#: PostgreSQL would write the number just so; a text that is none is refused here already.
+_WRITTEN_SO = "octet_length({v}) <= 15 AND {v} = CAST(CAST({v} AS bigint) AS text)"
+#: Behind such a digit the cast itself takes nothing but a number.
+_FROM_A_DIGIT = """octet_length({v}) <= 15 AND {v} COLLATE "C" >= '1' AND {v} COLLATE "C" < ':'"""
 _DAY_FIRST = r"regexp_replace({v}, '^(\d{{1,2}})[/.-](\d{{1,2}})[/.-](\d{{4}})', '\3-\2-\1')"
 _MONTH_FIRST = r"regexp_replace({v}, '^(\d{{1,2}})[/.-](\d{{1,2}})[/.-](\d{{4}})', '\3-\1-\2')"
 #: PostgreSQL also knows "tomorrow" and other words, which the cast of an upload should not.
 _ISO = "{v} LIKE '____-%-%' AND length({v}) <= 35"
 
 KINDS = {
-    "integer": Kind("integer", "whole number", allowed=_DIGITS, unmistakable=f"{_NO_CODE} AND length({{v}}) <= 15"),
+    "integer": Kind(
+        "integer", "whole number", allowed=_DIGITS, unmistakable=f"{_NO_CODE} AND length({{v}}) <= 15",
+        usual=_WRITTEN_SO,
+    ),
     "integer_decimals": Kind(
         "integer", "whole number, written 3.0", "CASE WHEN {v} LIKE '%.0' THEN left({v}, -2) ELSE {v} END",
         _DIGITS, f"{_NO_CODE} AND length({{v}}) <= 17",
     ),
-    "double": Kind("double", "number", allowed=_NUMBER, unmistakable=f"{_NO_CODE} AND {_SHORT}"),
+    "double": Kind(
+        "double", "number", allowed=_NUMBER, unmistakable=f"{_NO_CODE} AND {_SHORT}", usual=_FROM_A_DIGIT
+    ),
     "double_comma": Kind("double", "number, written 1.234,5", "replace(replace({v}, '.', ''), ',', '.')", _NUMBER),
     "double_grouped": Kind("double", "number, written 1,234.5", "replace({v}, ',', '')", _NUMBER),
     "double_percent": Kind("double", "number, written 85%", "rtrim({v}, '% ')", _NUMBER),
-    "boolean": Kind("boolean", "yes/no, written true or false", allowed="lower({v}) IN ('true', 'false')"),
+    "boolean": Kind(
+        "boolean", "yes/no, written true or false", allowed="lower({v}) IN ('true', 'false')",
+        usual="{v} IN ('true', 'false')",
+    ),
     "boolean_words": Kind(
         "boolean", "yes/no, written yes, y or 1",
         allowed="lower({v}) IN ('true', 'false', 'yes', 'no', 'y', 'n', 't', 'f', '1', '0')",

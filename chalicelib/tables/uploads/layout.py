@@ -18,6 +18,7 @@ SNIFFED_LINES = 60
 MAX_COLUMNS = 400
 #: A line of more bytes is no line of a table.
 MAX_LINE_BYTES = 1 << 22
+BLOCK = 1 << 20
 SHOWN_PROBLEMS = 5
 
 
@@ -92,13 +93,15 @@ def needs_care(path: Path, start: int, separator: str) -> bool:
     PostgreSQL opens a quotation in the middle of a cell (5" disk) and may then join two rows without a word.
     """
     edge = re.escape(separator.encode())
-    stray = re.compile(rb'[^"\r\n' + edge + rb']"[^"\r\n' + edge + rb"]")
+    # Written with the quote first, which is what the search then jumps to.
+    stray = re.compile(rb'"(?<=[^"\r\n' + edge + rb']")(?=[^"\r\n' + edge + rb"])")
     with path.open("rb") as stream:
         stream.seek(start)
-        for line in stream:
-            if b'"' in line and (line.count(b'"') % 2 or stray.search(line)):
+        while block := stream.read(BLOCK):
+            block += stream.readline()  # whole lines only
+            if block.startswith(b"\\.") or b"\n\\." in block:
                 return True
-            if line.startswith(b"\\."):
+            if b'"' in block and (stray.search(block) or any(line.count(b'"') % 2 for line in block.split(b"\n"))):
                 return True
     return False
 

@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib import errors
 from chalicelib.tables import names
 from chalicelib.tables.models import Column
-from chalicelib.tables.uploads.kinds import KINDS
+from chalicelib.tables.uploads.kinds import KEY_TYPES, KINDS
 
 #: CREATE the first table; UPDATE rows by key; REPLACE all rows and columns.
 CREATE, UPDATE, REPLACE = "create", "update", "replace"
@@ -174,7 +174,7 @@ def _check_keys(plan: Plan) -> None:
     if not plan.add_number and not any(column.is_key for column in plan.columns):
         raise errors.Invalid("Nothing tells the learners apart.", {"columns": _NO_KEY})
     for column in plan.columns:
-        if column.is_key and column.type not in {"integer", "text"}:
+        if column.is_key and column.type not in KEY_TYPES:
             message = "Only whole numbers and text can tell learners apart."
             raise errors.Invalid(message, {f"key-{column.number}": message})
 

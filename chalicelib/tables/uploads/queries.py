@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from chalicelib.tables.uploads.kinds import KINDS
+from chalicelib.tables.uploads.kinds import KEY_TYPES, KINDS
 from chalicelib.tables.uploads.models import Upload
 
 
@@ -107,7 +107,7 @@ def look(upload: Upload, choices: dict[str, Any]) -> list[Look]:
             Look(
                 number, column["header"], choice.get("name", column["name"]), choice.get("kind", column["kind"]),
                 bool(choice.get("load")), bool(choice.get("key")),
-                column["unique"] or bool(choice.get("key")) or KINDS[column["kind"]].type in {"integer", "text"},
+                column["unique"] or bool(choice.get("key")) or KINDS[column["kind"]].type in KEY_TYPES,
                 column["notes"], list(dict.fromkeys(texts))[:3],
             )
         )  # fmt: skip

@@ -128,7 +128,11 @@ def _column(number: int, found: str, header: names.Header, fact: staging.Facts) 
 
 
 def _explain_keys(session: Session, upload_id: int, columns: list[dict[str, Any]]) -> None:
-    likely = [column for column in columns if names.is_key_word(column["name"])]
+    likely = [
+        column
+        for column in columns
+        if names.is_key_word(column["name"]) and kinds.KINDS[column["kind"]].type in kinds.KEY_TYPES
+    ]
     for column in likely[:EXPLAINED_KEYS]:
         if column["unique"]:
             continue

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.tables.store import MAX_KEY_BYTES, drop, sqlstate
-from chalicelib.tables.uploads.kinds import BLANKS, KINDS, guess, next_guess
+from chalicelib.tables.uploads.kinds import BLANKS, KEY_TYPES, KINDS, guess, next_guess
 
 CHUNK = 1 << 18
 SAMPLE_ROWS = 500
@@ -91,13 +91,20 @@ def _chunks(path: Path, start: int) -> Iterator[bytes]:
 
 def trimmed(number: int) -> str:
     """Return SQL for the text of a column without blanks at its ends, null when nothing is left."""
-    return f"nullif(btrim(c{number}, {BLANKS}), '')"
+    # Most texts begin and end with a visible character of ASCII; looking there costs a third of cutting.
+    visible = " AND ".join(f"ascii({end}) BETWEEN 33 AND 126" for end in (f"c{number}", f"right(c{number}, 1)"))
+    return f"CASE WHEN {visible} THEN c{number} ELSE nullif(btrim(c{number}, {BLANKS}), '') END"
+
+
+def _beginning(upload_id: int, rows: int) -> str:
+    """Return SQL of a subquery with the file's first rows; it reads no others, as they lie in the file's order."""
+    return f"(SELECT * FROM {raw(upload_id)} WHERE line <= {rows} LIMIT {rows}) AS beginning"
 
 
 def samples(session: Session, upload_id: int, width: int) -> list[list[str]]:
     """Return some texts of each column that are not blank."""
     columns = ", ".join(trimmed(number) for number in range(1, width + 1))
-    rows = session.execute(text(f"SELECT {columns} FROM {raw(upload_id)} ORDER BY line LIMIT {SAMPLE_ROWS}")).all()
+    rows = session.execute(text(f"SELECT {columns} FROM {_beginning(upload_id, SAMPLE_ROWS)} ORDER BY line")).all()
     found = [[row[index] for row in rows if row[index] is not None] for index in range(width)]
     for index, sample in enumerate(found):
         if not sample and len(rows) == SAMPLE_ROWS:
@@ -190,7 +197,7 @@ def find_keys(session: Session, upload_id: int, facts: Sequence[Facts], preferre
     likely = [
         number
         for number in preferred
-        if KINDS[facts[number - 1].kind].type in {"integer", "text"} and _differs(facts[number - 1].sample)
+        if KINDS[facts[number - 1].kind].type in KEY_TYPES and _differs(facts[number - 1].sample)
     ]
     for number in likely[:TRIED_KEYS]:
         try:
@@ -211,7 +218,7 @@ def _differs(sample: Sequence[str]) -> bool:
 def first_rows(session: Session, upload_id: int, width: int, limit: int = 20) -> list[list[str | None]]:
     """Return the first rows as texts, long ones cut."""
     columns = ", ".join(f"left({trimmed(number)}, 120)" for number in range(1, width + 1))
-    rows = session.execute(text(f"SELECT {columns} FROM {raw(upload_id)} ORDER BY line LIMIT {limit}"))
+    rows = session.execute(text(f"SELECT {columns} FROM {_beginning(upload_id, limit)} ORDER BY line"))
     return [list(row) for row in rows]
 
 
