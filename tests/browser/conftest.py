@@ -11,8 +11,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from chalicelib.web import static
 from local import browser as finder
 from local import postgres
 from tests.conftest import ROOT, TEST_DATA
@@ -27,6 +30,9 @@ from tests.conftest import ROOT, TEST_DATA
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
 PASSWORD = "green tea at half past nine"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+
+#: For pages of a test's own; as strict as the product's.
+POLICY = "default-src 'self'; img-src 'self' data:"
 
 NOTE_VIOLATIONS = """
 window.__violations = [];
@@ -165,3 +171,29 @@ def visit(product: Product, context: BrowserContext) -> Iterator[Visit]:
     made = Visit(page, product, problems)
     yield made
     assert made.problems == []
+
+
+@pytest.fixture
+def site() -> Iterator[tuple[str, dict[str, str]]]:
+    """A server of one page and the static files; the page's text is put into the dictionary."""
+    pages = {"/": ""}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, kind = pages["/"].encode(), "text/html; charset=utf-8"
+            if "/static/" in self.path:
+                body, kind = static.read(self.path.partition("/static/")[2])
+            self.send_response(200 if self.path != "/favicon.ico" else 404)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Security-Policy", POLICY)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", pages
+    server.shutdown()
+    server.server_close()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from chalicelib.formulas import builder
 from chalicelib.formulas.check import check
 from chalicelib.formulas.columns import ColumnInfo
-from chalicelib.web import static, templates
+from chalicelib.web import templates
 from tests.browser.conftest import AXE, DESKTOP, PHONE
 
 COLUMNS = {
@@ -33,38 +31,11 @@ PAGE = """<!doctype html><html lang="en"><head><title>Rules</title>
 <body><main><h1>Rules</h1>{% from "formulas/_builder.html" import rule_builder %}
 <form>{{ rule_builder(data, formula, problems=problems, label="Who gets this") }}</form></main></body></html>"""
 QUOTES = "\\\"'<b>%"
-POLICY = "default-src 'self'; img-src 'self' data:"
 NOTE_CHANGES = """
 document.addEventListener("formula-change", (event) => { document.documentElement.dataset.change = event.detail; });
 """
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture
-def site() -> Iterator[tuple[str, dict[str, str]]]:
-    """A server of one page and the static files; the page's text is put into the dictionary."""
-    pages = {"/": ""}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body, kind = pages["/"].encode(), "text/html; charset=utf-8"
-            if "/static/" in self.path:
-                body, kind = static.read(self.path.partition("/static/")[2])
-            self.send_response(200 if self.path != "/favicon.ico" else 404)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Security-Policy", POLICY)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", pages
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture

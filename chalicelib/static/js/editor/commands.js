@@ -122,7 +122,8 @@ export const addBranch = (view, found, kind, test = "") => apply(view, (tr) => {
   if (found.kind === "words") {
     const words = kind === "else" ? "other words" : "these words";
     const others = last.marks.filter((one) => one.type !== marks.only || one.attrs.id !== id);
-    tr.insert(end, schema.text(words, [...others, marks.only.create(only)]));
+    const text = schema.text(words, [...others, marks.only.create(only)]);
+    tr.insert(end, text);
     tr.setSelection(TextSelection.create(tr.doc, end, end + words.length));
     return true;
   }
@@ -207,6 +208,29 @@ export function selectBlock(state, dispatch) {
   return false;
 }
 
+// Who types over words of a part stays in it, and goes on in it; at its end new words are everybody's otherwise.
+export function typeOver(view, from, to, text) {
+  const kept = view.state.doc.resolve(from).nodeAfter?.marks ?? [];
+  if (from === to || !marks.only.isInSet(kept)) return false;
+  const tr = view.state.tr.replaceWith(from, to, schema.text(text, kept));
+  tr.setSelection(TextSelection.create(tr.doc, from + text.length)).setStoredMarks(kept);
+  view.dispatch(tr.scrollIntoView());
+  return true;
+}
+
+export function stayInPart(transactions, before, after) {
+  const { $from, empty } = after.selection;
+  const only = before.storedMarks?.find((mark) => mark.type === marks.only);
+  if (!only || after.storedMarks || !empty || !transactions.some((tr) => tr.docChanged)) return null;
+  return only.isInSet($from.nodeBefore?.marks ?? []) ? after.tr.setStoredMarks(before.storedMarks) : null;
+}
+
+// → and End at the end of a part lead out of it: what is typed next is everybody's.
+export function leavePart(state, dispatch) {
+  if (state.storedMarks && marks.only.isInSet(state.storedMarks)) dispatch(state.tr.removeStoredMark(marks.only));
+  return false;
+}
+
 // -- the usual things
 
 export const toggle = (name) => toggleMark(marks[name]);
@@ -248,7 +272,7 @@ export const setLink = (view, href, words) => apply(view, (tr) => {
   }
   tr.removeMark(from, to, marks.link);
   if (href) tr.addMark(from, to, marks.link.create({ href }));
-  tr.setSelection(TextSelection.create(tr.doc, to));
+  tr.setSelection(TextSelection.near(tr.doc.resolve(to), -1));
   return true;
 });
 

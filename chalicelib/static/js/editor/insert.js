@@ -3,7 +3,7 @@
 import { Plugin, PluginKey } from "../../vendor/prosemirror.js";
 import { make } from "../rules_values.js";
 import * as commands from "./commands.js";
-import { place } from "./menu.js";
+import { home, place } from "./menu.js";
 import { quoted } from "./tags.js";
 
 const key = new PluginKey("insert");
@@ -39,7 +39,7 @@ class List {
     Object.assign(this, { view, page, at: 0, items: [] });
     page.list = this;
     this.box = make("div", { class: "editor-menu insert-list", role: "listbox", id: "insert-list", "aria-label": "Insert", hidden: true });
-    document.body.append(this.box);
+    home().append(this.box);
     view.dom.addEventListener("blur", () => this.hide());
   }
 

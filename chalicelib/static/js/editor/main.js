@@ -2,7 +2,7 @@
 
 import {
   baseKeymap, dropCursor, EditorState, EditorView, gapCursor, goToNextCell, history, InputRule, inputRules, keymap,
-  liftListItem, NodeSelection, redo, sinkListItem, splitListItem, tableEditing, undo, chainCommands, wrappingInputRule, closeHistory,
+  liftListItem, NodeSelection, Plugin, redo, sinkListItem, splitListItem, tableEditing, undo, chainCommands, wrappingInputRule, closeHistory,
 } from "../../vendor/prosemirror.js";
 import { make } from "../rules_values.js";
 import * as commands from "./commands.js";
@@ -78,12 +78,13 @@ export class MessageEditor {
   plugins() {
     const item = nodes.list_item;
     return [
-      insertList(this),
+      insertList(this), new Plugin({ appendTransaction: commands.stayInPart, props: { handleTextInput: commands.typeOver } }),
       inputRules({ rules: [typedValue, wrappingInputRule(/^\s*[-*]\s$/, nodes.bullet_list), wrappingInputRule(/^1[.)]\s$/, nodes.ordered_list)] }),
       keymap({
         "Mod-z": undo, "Mod-y": redo, "Mod-Shift-z": redo, "Mod-b": commands.toggle("strong"), "Mod-i": commands.toggle("em"),
         "Mod-u": commands.toggle("underline"), "Mod-k": (_, __, view) => { askLink(view); return true; },
         "Alt-F10": () => { this.toolbar.focus(); return true; }, "Mod-Enter": commands.leaveBlock, Escape: commands.selectBlock,
+        ArrowRight: commands.leavePart, End: commands.leavePart,
         Enter: chainCommands(this.openSelected, splitListItem(item)), "Shift-Enter": (state, dispatch) => {
           dispatch?.(state.tr.replaceSelectionWith(nodes.hard_break.create(), true).scrollIntoView());
           return true;

@@ -4,6 +4,9 @@ import { make } from "../rules_values.js";
 
 let close = () => {};
 
+// Menus stand in the page's main part, where screen readers look for what belongs to it.
+export const home = () => document.querySelector("main") ?? document.body;
+
 // `items` are {label, run, hint, isOn} or "-"; `anchor` takes the focus back when nothing was chosen.
 export function openMenu(anchor, label, items) {
   close();
@@ -13,7 +16,7 @@ export function openMenu(anchor, label, items) {
     menu.append(make("button", { type: "button", role: "menuitem", tabindex: "-1", on: { click: () => { close(); item.run(); } } },
       item.label, item.hint ? make("span", { class: "editor-menu-hint" }, item.hint) : ""));
   }
-  document.body.append(menu);
+  home().append(menu);
   place(menu, anchor.getBoundingClientRect());
   anchor.setAttribute("aria-expanded", "true");
   const leave = (event) => { if (!menu.contains(event.target) && !anchor.contains(event.target)) close(); };
@@ -70,7 +73,7 @@ export function ask(title, fields, action = "OK", remove = "") {
       dialog.remove();
       resolve(dialog.returnValue ? { ...values, isRemoved: dialog.returnValue === "remove" } : null);
     });
-    document.body.append(dialog);
+    home().append(dialog);
     dialog.showModal();
     form.querySelector("input")?.select();
   });

@@ -1,6 +1,7 @@
 // What comes from other programs: their structure stays, their looks do not.
 
 import { read, Unreadable } from "./read.js";
+import { inert } from "./tags.js";
 
 const BOLD = /font-weight:\s*(?:bold|[6-9]00)/i;
 const NOT_BOLD = /font-weight:\s*(?:normal|[1-4]00)/i;
@@ -8,8 +9,8 @@ const NOT_BOLD = /font-weight:\s*(?:normal|[1-4]00)/i;
 // Called with the HTML of the clipboard; what one of our editors copied comes back as it was.
 export function cleanPasted(html) {
   if (/data-pm-slice/.test(html)) return readable(html);
-  const { body } = new DOMParser().parseFromString(html.replace(/(\s)style(\s*=)/gi, "$1data-style$2"), "text/html");
-  for (const gone of body.querySelectorAll("script,style,meta,link,title,xml")) gone.remove();
+  const { body } = new DOMParser().parseFromString(inert(html), "text/html");
+  for (const gone of body.querySelectorAll("meta,link,title,xml")) gone.remove();
   const walker = document.createTreeWalker(body, NodeFilter.SHOW_COMMENT);
   const comments = [];
   while (walker.nextNode()) comments.push(walker.currentNode);
@@ -29,7 +30,7 @@ function readable(html) {
     return read(html).innerHTML;
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    return html.replace(/(\s)style(\s*=)/gi, "$1data-style$2");
+    return inert(html);
   }
 }
 

@@ -4,7 +4,7 @@
 // and table rows an attribute. All branches of one `if` share a chain, [[kind, test], …], so that none is lost when the
 // part it shows is empty. What can't be shown so is refused in words (Unreadable); the source view stays.
 
-import { escapeAttribute, replaceTags } from "./tags.js";
+import { escapeAttribute, inert, replaceTags } from "./tags.js";
 
 export class Unreadable extends Error {}
 
@@ -22,9 +22,8 @@ const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
 const isBlock = (node) => node.nodeType === Node.ELEMENT_NODE && (node.matches(BLOCKS) || node.hasAttribute("data-cond"));
 
 function marked(text) {
-  return replaceTags(text, ({ kind, inner }) => {
-    // The strict policy reports `style` even in documents that are never shown.
-    if (kind === "html") return inner.replace(/(\s)style(\s*=)/gi, "$1data-style$2");
+  return replaceTags(inert(text), ({ kind, inner }) => {
+    if (kind === "html") return inner;
     if (MARKERS.has(kind)) return `<template data-t="${kind}" data-e="${escapeAttribute(inner)}"></template>`;
     return `<span data-${kind}="${escapeAttribute(inner)}"></span>`;
   });
@@ -32,7 +31,7 @@ function marked(text) {
 
 export function read(text) {
   const { body } = new DOMParser().parseFromString(`<!doctype html><body>${marked(text)}`, "text/html");
-  for (const gone of body.querySelectorAll("script,style,noscript,iframe,object,svg,math,title")) gone.remove();
+  for (const gone of body.querySelectorAll("noscript,iframe,object,svg,math,title")) gone.remove();
   freeLonelyMarkers(body);
   for (const group of groupsOf(body)) wrap(body, hoisted(group));
   return body;

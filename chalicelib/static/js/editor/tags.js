@@ -27,6 +27,13 @@ export function replaceTags(text, replace) {
   });
 }
 
+// HTML with nothing in it that the strict policy would report, even in documents that are never shown: `style` becomes
+// `data-style`, scripts and style sheets go.
+export function inert(html) {
+  return html.replace(/<(script|style)\b[\s\S]*?(?:<\/\1\s*>|$)/gi, "").replace(/<[a-zA-Z](?:"[^"]*"|'[^']*'|[^'">])*>/g, (tag) => tag
+    .replace(/(\s)style(\s*=)/gi, "$1data-style$2").replace(/\son\w+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)/gi, ""));
+}
+
 // A name as it is written in a tag: quoted where its signs could be misread.
 export function quoted(name) {
   const isPlain = PLAIN.test(name) && !/ {2}|(?:^| )(?:and|or|not)(?: |$)/i.test(name);

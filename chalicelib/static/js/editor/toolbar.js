@@ -120,7 +120,7 @@ export class Toolbar {
     const found = commands.conditionAt(state);
     const isIn = Boolean(found) && state.selection.empty;
     this.conditionButton.classList.toggle("is-on", isIn);
-    const label = isIn ? "Change the condition of this part" : "Show this part only if…";
+    const label = isIn ? "Condition of this part: change it" : "Condition: show this part only if…";
     this.conditionButton.setAttribute("aria-label", label);
     this.conditionButton.title = label;
     if (this.buttons.every((button) => button.tabIndex !== 0 || button.disabled)) this.buttons[0].tabIndex = 0;

@@ -5,6 +5,7 @@ import { escape, escapeAttribute } from "./tags.js";
 const MARK_TAGS = { strong: "strong", em: "em", underline: "u", strike: "s", code: "code", sub: "sub", sup: "sup", small: "small" };
 
 export function write(doc) {
+  if (doc.childCount === 1 && doc.firstChild.isTextblock && !doc.firstChild.childCount) return "";
   return children(doc).filter(Boolean).join("\n");
 }
 
