@@ -79,11 +79,23 @@ class Editor:
             return self.action.text
 
     @property
+    def trouble(self) -> str:
+        """Why nobody can get the message as it is: its text uses what was deleted or can't be run; nothing if none."""
+        used = queries.used(self.action)
+        known = {f"c{key}" for key in self.columns} | {f"k{one.id}" for one in self.conditions}
+        if lost := ", ".join(self.names.name(reference) for reference in sorted(used - known)):
+            return f"The text uses something that is not there any more: {lost}. Take it out of the text."
+        for one in self.conditions:
+            if f"k{one.id}" in used and (problem := self.problem_of(one.formula)):
+                return f"The condition “{one.name}” can’t be used any more. {problem}"
+        return ""
+
+    @property
     def names_data(self) -> dict[str, Any]:
         """Columns and conditions for the editor in the browser."""
         return {
             "columns": [{"id": one.id, "name": one.name, "type": one.type} for one in self.columns.values()],
-            "conditions": [{"id": one.id, "name": one.name} for one in self.conditions],
+            "conditions": [{"id": one.id, "name": self.names.name(f"k{one.id}")} for one in self.conditions],
         }
 
     def problem_of(self, formula: Any) -> str:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
-from chalicelib.actions.language import Names, TemplateError, references
+from chalicelib.actions.language import Names, TemplateError, of_message, references
 from chalicelib.actions.models import Action, Condition
 from chalicelib.formulas import tree
 from chalicelib.formulas.check import Columns
@@ -28,9 +28,10 @@ def conditions(session: Session, action_id: int) -> list[Condition]:
 
 def names(columns: Columns, conditions: Iterable[Condition]) -> Names:
     """Return what the text of a message can speak of."""
-    known = {column.name: f"c{column.id}" for column in columns.values()}
-    known |= {condition.name: f"k{condition.id}" for condition in conditions}
-    return Names(known, [f"c{column.id}" for column in columns.values() if column.type == "boolean"])
+    return of_message(
+        {column.id: (column.name, column.type) for column in columns.values()},
+        {condition.id: condition.name for condition in conditions},
+    )  # fmt: skip
 
 
 def used(action: Action) -> set[str]:

@@ -6,6 +6,7 @@ Plain SQL, because the tables belong to other domains.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
-from chalicelib.actions.language.names import Names
+from chalicelib.actions.language.names import Names, of_message
 from chalicelib.actions.language.syntax import Output, TemplateError
 from chalicelib.actions.language.translate import ids_to_names, names_to_ids, references
 from chalicelib.delivery.order import MAX_SUBJECT_LENGTH
@@ -37,10 +38,10 @@ class Sources:
     @property
     def names(self) -> Names:
         """Their names, for translating what people write."""
-        columns = {column.name: f"c{column.id}" for column in self.columns.values()}
-        conditions = {condition["name"]: f"k{condition['id']}" for condition in self.conditions}
-        yes_no = [f"c{column.id}" for column in self.columns.values() if column.type == "boolean"]
-        return Names({**columns, **conditions}, yes_no)
+        return of_message(
+            {column.id: (column.name, column.type) for column in self.columns.values()},
+            {condition["id"]: condition["name"] for condition in self.conditions},
+        )  # fmt: skip
 
     @property
     def counters(self) -> list[int]:
@@ -53,24 +54,23 @@ class Sources:
         return next((column.id for column in self.columns.values() if column.is_key), None)
 
 
-_COLUMNS = text("""
-    SELECT id, name, type, is_key FROM ontask.column
-    WHERE workflow_id = :workflow_id AND deleted_at IS NULL ORDER BY position, id
-""")
-
-_CONDITIONS = text("""
-    SELECT id, name, formula FROM ontask.condition
-    WHERE action_id = :action_id AND deleted_at IS NULL ORDER BY position, id
+_OPENS_TAG = re.compile(r"\{(?=[{%])")
+# One statement for both, as every page of sending needs them.
+_SOURCES = text("""
+    SELECT 1 AS part, position, id, name, type, is_key, NULL AS formula FROM ontask.column
+    WHERE workflow_id = :workflow_id AND deleted_at IS NULL
+    UNION ALL
+    SELECT 2, position, id, name, NULL, NULL, formula FROM ontask.condition
+    WHERE action_id = :action_id AND deleted_at IS NULL
+    ORDER BY part, position, id
 """)
 
 
 def read(session: Session, workflow_id: int, action_id: int) -> Sources:
     """Return what the action's text may refer to."""
-    columns = {
-        row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key)
-        for row in session.execute(_COLUMNS, {"workflow_id": workflow_id})
-    }
-    conditions = [dict(row._mapping) for row in session.execute(_CONDITIONS, {"action_id": action_id})]
+    rows = session.execute(_SOURCES, {"workflow_id": workflow_id, "action_id": action_id}).all()
+    columns = {row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key) for row in rows if row.part == 1}
+    conditions = [{"id": row.id, "name": row.name, "formula": row.formula} for row in rows if row.part == 2]
     return Sources(columns, conditions)
 
 
@@ -100,6 +100,11 @@ def subject_by_ids(sources: Sources, subject: str) -> str:
         return names_to_ids(subject, sources.names, "text")
     except TemplateError as error:
         raise errors.Invalid("The subject has a mistake.", {"subject": error.message}) from error
+
+
+def as_subject(name: str) -> str:
+    """Return a stored subject that shows just this name, whatever signs are in it."""
+    return _OPENS_TAG.sub("{ ", name[:MAX_SUBJECT_LENGTH])
 
 
 def subject_by_names(sources: Sources, stored: str) -> str:

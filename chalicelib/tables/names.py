@@ -8,6 +8,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 MAX_NAME_LENGTH = 255
+_CONTROL = {"Cc", "Zl", "Zp"}
+#: Nobody sees them, and files have them by accident: the byte order mark of a file that was pasted into another.
+_ZERO_WIDTH = {"\u200b", "\ufeff"}
 #: Quotes would end a name inside a message's text.
 _QUOTES = str.maketrans({'"': "”", "'": "’"})
 
@@ -27,8 +30,8 @@ class Header:
 
 
 def tidy(name: str) -> str:
-    """Return the name in composed Unicode, without control characters and with single blanks."""
-    visible = (" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in name)
+    """Return the name in composed Unicode, without control and zero-width characters and with single blanks."""
+    visible = (" " if unicodedata.category(char) in _CONTROL or char in _ZERO_WIDTH else char for char in name)
     return " ".join(unicodedata.normalize("NFC", "".join(visible)).split())
 
 

@@ -11,6 +11,8 @@ from chalicelib.actions.language.syntax import Reference
 
 _REFERENCE = re.compile(r"([cka])([1-9][0-9]{0,18})")
 _KINDS = {"c": "column", "k": "condition", "a": "attribute"}
+#: Signs that take no room. Where one stands inside a tag it counts as a blank.
+_INVISIBLE = str.maketrans("\u200b\ufeff", "  ")
 
 
 class Ambiguous(Exception):
@@ -72,10 +74,25 @@ class Names:
         return [by_key[match] for match in difflib.get_close_matches(key, by_key, n=3, cutoff=0.6)]
 
 
+def of_message(columns: Mapping[int, tuple[str, str]], conditions: Mapping[int, str]) -> Names:
+    """Return the names of a message: `columns` maps ids to name and type, `conditions` to names.
+
+    A condition that is called like a column (which got the name later) is called “… (condition)” in texts: otherwise
+    one of the two would silently become the other.
+    """
+    known = {name: f"c{key}" for key, (name, _) in columns.items()}
+    for key, name in conditions.items():
+        shown = name
+        while shown in known:
+            shown += " (condition)"
+        known[shown] = f"k{key}"
+    return Names(known, [f"c{key}" for key, (_, kind) in columns.items() if kind == "boolean"])
+
+
 def is_reference(text: str) -> bool:
     """Tell whether the text is a reference, such as "c12"."""
     return _REFERENCE.fullmatch(text) is not None
 
 
 def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+    return unicodedata.normalize("NFC", " ".join(text.translate(_INVISIBLE).split()))
