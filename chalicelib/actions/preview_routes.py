@@ -45,6 +45,8 @@ def show_preview(request: Request, action_id: int) -> Answer:
     learner = editor.learner(row_of(request))
     if learner is None:
         raise errors.NotFound
+    if editor.trouble:
+        return document(preview.PAGE.format("Problem", escape(editor.trouble)))
     try:
         return document(preview.page(editor.action, learner, editor.workflow.time_zone))
     except errors.Invalid as error:
@@ -59,7 +61,10 @@ def send_test(request: Request, action_id: int) -> Answer:
     here = {"workflow_id": request.workflow.id, "action_id": action_id, "row": row_id}
     learner = None if row_id is None else editor.learner(row_id)
     if learner is None or learner.row_id != row_id:
-        raise errors.Invalid("This learner is not in the table any more. Choose another one.")
+        message = "This learner is not in the table any more. Choose another one."
+        return redirect("actions.show_action", **here | {"row": None}, flash=Flash(message, "danger"))
+    if editor.trouble:
+        return redirect("actions.show_action", **here, flash=Flash(editor.trouble, "danger"))
     subject = str(delivery_queries.defaults(request.session, editor.action, request.workflow.id).get("subject", ""))
     try:
         delivery.send_test(request.session, request.user, request.workflow, editor.action, learner.row_id, subject)

@@ -296,13 +296,13 @@ def _suppressed() -> ColumnElement[bool]:
 def send_test(session: Session, user: User, workflow: Workflow, action: Sendable, row_id: int, subject: str) -> int:
     """Send one learner's version to the user's own address; return the id of the job that does it.
 
-    Raises errors.Invalid when the text or the subject can't be used.
+    Without a subject the mail has the message's name. Raises errors.Invalid when the text or the subject can't be used.
     """
     found = sources.read(session, workflow.id, action.id)
-    stored = sources.subject_by_ids(found, subject or action.name)
+    stored = sources.subject_by_ids(found, subject) if subject.strip() else sources.as_subject(action.name)
     sources.DraftText(found, stored, action.text, workflow.time_zone)
     payload = {
-        "action": action.id, "row": row_id, "subject": stored, "text": action.text, "to": user.email,
+        "action": action.id, "row": row_id, "subject": f"[Test] {stored}", "text": action.text, "to": user.email,
         "time_zone": workflow.time_zone,
     }  # fmt: skip
     return schedules.enqueue(session, TEST, payload, workflow_id=workflow.id, user_id=user.id).id

@@ -178,5 +178,5 @@ def test_a_test_mail_goes_to_the_user_as_that_learner(make_course: MakeCourse, c
     cloud.run(hours=1 / 60)
     (request,) = ses.accepted
     assert request["Destination"] == {"ToAddresses": ["ines@uni.example"]}
-    assert mime(request)["Subject"] == "Test for Name 2"
+    assert mime(request)["Subject"] == "[Test] Test for Name 2"
     assert mime(request)["List-Unsubscribe"] is None
