@@ -47,7 +47,7 @@ def show_editor(
         problems=problems or {}, form=request.form.as_dict(), can_edit=can_edit(request),
         learner=learner, row=learner.row_id if learner else None, none_holds=none_holds, find=find,
         found=editor.audience.search(find) if find and not editor.who.problem else [],
-        builder=builder.data(editor.columns), **context,
+        builder=builder.data(editor.columns, editor.workflow.time_zone), **context,
     )  # fmt: skip
 
 
@@ -109,14 +109,19 @@ def save_text(request: Request, action_id: int) -> Answer:
         if wants_json:
             current = {"version": editor.action.version, "text": editor.text}
             return data({"message": error.message, **current}, 409)
-        return show_editor(request, editor, problems={"text": error.message}, text=source)
+        hint = "Open the message in another tab to see what is there now; saving again puts yours in its place."
+        return show_editor(request, editor, problems={"text": f"{error.message}\n{hint}"}, text=source)
     except errors.Invalid as error:
         if wants_json:
             return data({"message": error.message, "problems": _places(error)}, 422)
         return show_editor(request, editor, problems=error.fields, text=source)
     if wants_json:
         return data({"version": saved.version, "removed": saved.removed})
-    return redirect("actions.show_action", workflow_id=request.workflow.id, action_id=action_id, flash="Saved.")
+    gone = f" Taken out, because mails can’t have it: {', '.join(saved.removed)}." if saved.removed else ""
+    return redirect(
+        "actions.show_action", workflow_id=request.workflow.id, action_id=action_id, row=row_of(request),
+        flash=f"Saved.{gone}",
+    )  # fmt: skip
 
 
 def _places(error: errors.Invalid) -> list[dict[str, Any]]:

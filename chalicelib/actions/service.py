@@ -21,6 +21,8 @@ MAX_NAME_LENGTH = 1024
 MAX_DESCRIPTION_LENGTH = 2048
 #: Saves come every second while somebody types; the log gets one line for that long.
 QUIET = timedelta(minutes=10)
+#: So much of a text is quoted where something is wrong with it.
+EXCERPT = 60
 
 
 @dataclass(frozen=True)
@@ -120,18 +122,22 @@ def restore(session: Session, user_id: int, action: Action) -> None:
 def save_text(session: Session, user_id: int, action: Action, source: str, version: int, names: Names) -> Saved:
     """Store the text that people wrote, cleaned, with references by id. `action` must be locked.
 
-    Raises TemplateError with every mistake and its place, errors.Conflict when somebody saved another text since
+    Raises TemplateError with every mistake and its place, errors.Conflict when another text was saved since
     `version`; nothing is stored then.
     """
-    cleaned, removed = html.clean(names_to_ids(source, names))
+    stored = names_to_ids(source, names)
+    cleaned, removed = html.clean(stored)
     try:
         references(cleaned)
     except TemplateError as error:  # cleaning took an element apart that an `if` relied on
         raise errors.Invalid("The text can't be used.", {"text": str(error)}) from error
+    if outside := html.displaced(stored):
+        message = f"“{outside[:EXCERPT]}” stands in a table but in none of its cells. Put it into a cell."
+        raise errors.Invalid("The text can't be used.", {"text": message})
     if cleaned == action.text:
         return Saved(action.version, removed)
     if version != action.version:
-        raise errors.Conflict("Somebody else changed this text while you were writing.")
+        raise errors.Conflict("This text was changed elsewhere while you were writing.")
     now = clock.now()
     if action.version == 1 or now - action.updated_at > QUIET:
         _record(session, "action_text_changed", user_id, action)

@@ -196,7 +196,8 @@ def test_what_was_deleted_is_called_so_and_not_saved_again() -> None:
     [
         ("<p onclick='x()'>a</p>", "<p>a</p>", ["onclick"]),
         ("a<script>alert(1)</script>b", "ab", ["script"]),
-        ('<a href="javascript:x">a</a>', "<a>a</a>", []),
+        ('<a href=" JavaScript:x">a</a>', "<a>a</a>", ["javascript:"]),
+        ('<img src="data:image/png;base64,AA">', "<img>", ["data:"]),
         ('<p style="color: red; position: fixed">a</p>', '<p style="color:red">a</p>', []),
         ("<iframe src=x></iframe>a", "a", ["iframe"]),
         ("<form><input name=a>b</form>", "b", ["form", "input"]),
