@@ -11,7 +11,7 @@ from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import conditions, forms, service
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.models import Condition
-from chalicelib.actions.routes import ACTION, open_editor, show_editor
+from chalicelib.actions.routes import ACTION, open_editor, row_of, show_editor
 from chalicelib.formulas import builder
 from chalicelib.formulas import forms as formulas
 from chalicelib.formulas.check import check
@@ -138,7 +138,8 @@ def delete_condition(request: Request, action_id: int, condition_id: int) -> Ans
     try:
         conditions.delete(request.session, request.user.id, editor.action, condition)
     except errors.Conflict as error:
-        return _condition_panel(request, editor, condition, None, {"delete": error.message})
+        typed = forms.condition(request.form) if "formula" in request.form else None
+        return _condition_panel(request, editor, condition, typed, {"delete": error.message})
     values = {"workflow_id": request.workflow.id, "action_id": action_id, "condition_id": condition.id}
     undo = url_for("actions.restore_condition", **values)
     return _back(request, editor, Flash(f"“{condition.name}” is deleted.", undo_url=undo))
@@ -174,7 +175,8 @@ def _panel(
         return show_editor(request, editor, panel=template, problems=problems, **context)
     return render(
         template, status=422 if problems else 200, action=editor.action, problems=problems or {},
-        form=request.form.as_dict(), builder=builder.data(editor.columns), row=request.query.get("row"), **context,
+        form=request.form.as_dict(), builder=builder.data(editor.columns, editor.workflow.time_zone),
+        row=row_of(request), **context,
     )  # fmt: skip
 
 

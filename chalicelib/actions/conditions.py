@@ -118,13 +118,17 @@ def restore(session: Session, user_id: int, action: Action, condition: Condition
 
 
 def uses(action: Action, condition_id: int) -> list[str]:
-    """Return where the message asks for the condition, in words."""
+    """Return where the message asks for the condition, in words.
+
+    The subject of an earlier run does not count: the next send form shows what is wrong with it.
+    """
     reference = re.compile(rf"@k{condition_id}(?![0-9])")
     tags = [tag for tag in find_tags(action.text, is_html=True)[0] if reference.search(tag.text)]
-    places = [f"in the text before “{_words_after(action.text, tag.end)}”" for tag in tags]
-    if reference.search(str(action.send_defaults.get("subject", ""))):
-        places.append("in the subject")
-    return places
+    return [_place(_words_after(action.text, tag.end)) for tag in tags]
+
+
+def _place(following: str) -> str:
+    return f"in the text before “{following}”" if following else "at the end of the text"
 
 
 def _words_after(text: str, position: int) -> str:
@@ -135,6 +139,8 @@ def _words_after(text: str, position: int) -> str:
 def _checked(
     session: Session, action: Action, form: ConditionForm, columns: Columns, time_zone: str, but: int = 0
 ) -> tuple[str, dict[str, Any]]:
+    # One after the other, so that two conditions made at once don't get the same name.
+    session.execute(select(Action.id).where(Action.id == action.id).with_for_update())
     problems: dict[str, str] = {}
     name = names.tidy(form.name)
     if problem := names.problem(name):

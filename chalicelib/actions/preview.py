@@ -25,6 +25,7 @@ FIRST_NAMES = ("first name", "first_name", "firstname", "given name", "given_nam
 LAST_NAMES = ("last name", "last_name", "lastname", "surname", "family name", "family_name")
 #: Learners listed beside a rule or found by a search.
 MAX_LISTED = 10
+MAX_SEARCH_LENGTH = 200
 #: The frame around a learner's version: what mail programs do with a text that says nothing of its own looks.
 PAGE = (
     '<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -106,28 +107,32 @@ class Audience:
         """Return the first learners for whom the formula holds, of those for whom `within` does."""
         if self._workflow.row_count is None:
             return []
-        return self._listed(sa.and_(self._sql(formula), self._sql(within)), limit)
+        return self._listed(sa.and_(self._sql(formula), self._sql(within)), sa.true(), limit)
 
     def search(self, text: str) -> list[Named]:
-        """Return the first learners with the text in a key or any text column, also those who don't get the message."""
+        """Return the first learners with the text in a key or any text column, also those who don't get the message.
+
+        Letters are compared without case and accents, as on the page of the table.
+        """
         if self._workflow.row_count is None or not text.strip():
             return []
         searched = [column for column in self._columns.values() if column.type == "text" or column.id in self._keys]
-        parts = [
-            sa.cast(self._table.c[f"c{column.id}"], sa.Text).icontains(text.strip(), autoescape=True)
-            for column in searched
-        ]
-        return self._listed(sa.or_(sa.false(), *parts), MAX_LISTED)
+        # A subquery, as it would be computed for each row otherwise.
+        needle = sa.select(_plain(sa.literal(text.strip()[:MAX_SEARCH_LENGTH]))).scalar_subquery()
+        parts = [sa.func.strpos(_plain(self._table.c[f"c{column.id}"]), needle) > 0 for column in searched]
+        return self._listed(sa.or_(sa.false(), *parts), self._sql(self._action.filter), MAX_LISTED)
 
     def _sql(self, formula: Any) -> sa.ColumnElement[bool]:
         return to_sql(formula, self._columns, self._table, self._workflow.time_zone)
 
-    def _listed(self, which: sa.ColumnElement[bool], limit: int) -> list[Named]:
+    def _listed(
+        self, which: sa.ColumnElement[bool], selected: sa.ColumnElement[bool], limit: int
+    ) -> list[Named]:  # fmt: skip
         shown_columns = {column.id for column in [*self._names, *([self._key] if self._key else [])]}
         query = (
             sa.select(
                 self._table.c.row_id,
-                self._sql(self._action.filter).label("filter"),
+                selected.label("filter"),
                 *(self._table.c[f"c{key}"] for key in shown_columns),
             )
             .where(which)
@@ -179,6 +184,10 @@ class Audience:
             for column in self._columns.values()
             if column.id in wanted
         ]
+
+
+def _plain(value: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    return sa.func.lower(sa.func.unaccent(sa.cast(value, sa.Text)))
 
 
 def name_columns(columns: Columns) -> list[ColumnInfo]:
