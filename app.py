@@ -20,7 +20,6 @@ from chalicelib.database import migrate as migrations
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
-from chalicelib.schedules import due
 from chalicelib.settings import settings
 from chalicelib.tables.column_routes import bp as columns
 from chalicelib.tables.download_routes import bp as downloads
@@ -63,7 +62,7 @@ def static_file() -> Response:
 @app.on_sqs_message(queue=settings().jobs_queue, batch_size=1)
 def work_job(event: SQSEvent) -> functions.Failures:
     """Do imports, exports, planning."""
-    return functions.work_job(event.to_dict())
+    return functions.work_job(event.to_dict(), event.context)
 
 
 @app.on_sqs_message(queue=settings().outbox_queue, batch_size=1)
@@ -75,19 +74,19 @@ def send_batch(event: SQSEvent) -> functions.Failures:
 @app.on_sqs_message(queue=settings().events_queue, batch_size=100, maximum_batching_window_in_seconds=1)
 def record_events(event: SQSEvent) -> functions.Failures:
     """Write down what became of mails."""
-    return functions.record_events(event.to_dict())
+    return functions.record_events(event.to_dict(), event.context)
 
 
 @app.lambda_function()
-def run_due(_event: dict[str, Any], _context: Any) -> None:
+def run_due(_event: dict[str, Any], context: Any) -> None:
     """Wake what is due; invoked by alarms."""
-    due.run_due()
+    functions.run_due(context)
 
 
 @app.schedule(Cron(17, 3, "*", "*", "?", "*"))
-def tidy(_event: CloudWatchEvent) -> None:
+def tidy(event: CloudWatchEvent) -> None:
     """Do the daily round, once a night."""
-    due.tidy()
+    functions.tidy(event.context)
 
 
 @app.lambda_function()

@@ -1,7 +1,8 @@
-"""The one source of time, so that tests can set it."""
+"""The one source of time and of waiting, so that tests can set both."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ def _system_time() -> datetime:
 
 
 _source: Callable[[], datetime] = _system_time
+_rest: Callable[[float], None] = time.sleep
 
 
 def now() -> datetime:
@@ -18,7 +20,12 @@ def now() -> datetime:
     return _source()
 
 
-def use(source: Callable[[], datetime] | None) -> None:
-    """Take the time from `source`, or from the system again when it is None."""
-    global _source
-    _source = source or _system_time
+def sleep(seconds: float) -> None:
+    """Do nothing for so long."""
+    _rest(seconds)
+
+
+def use(source: Callable[[], datetime] | None, rest: Callable[[float], None] | None = None) -> None:
+    """Take the time from `source` and wait by `rest`; from the system again where they are None."""
+    global _source, _rest
+    _source, _rest = source or _system_time, rest or time.sleep

@@ -7,6 +7,9 @@
     ├── Conflict      409  somebody else changed it meanwhile
     ├── Limit         429  too much or too often (413 when it is a size)
     └── Unavailable   503  a part is not reachable now; trying again later helps
+        ├── Asleep         the database can't be reached: nothing was done, the same again is safe
+        ├── Updating       the database still waits for this release: nothing was done either
+        └── Lost           the database went away in the middle
 
 Services raise these; only `web.page` and the queue entry points turn them into pages or retries.
 """
@@ -72,3 +75,33 @@ class Unavailable(AppError):
     """Raised when a needed part (database, AWS) can't be reached now."""
 
     status = 503
+
+
+class Asleep(Unavailable):
+    """Raised before anything was done: the database can't be reached, most likely because it is waking up."""
+
+    def __init__(self, message: str = "The database is waking up. Please try again in a moment.") -> None:
+        super().__init__(message)
+
+
+class Updating(Unavailable):
+    """Raised before anything was done: the database does not have the schema of this release yet."""
+
+    def __init__(self, message: str = "OnTask is being updated. Please try again in a moment.") -> None:
+        super().__init__(message)
+
+
+class Lost(Unavailable):
+    """Raised when the connection to the database broke after work had begun.
+
+    `is_undone` says that nothing was changed; without it nobody knows.
+    """
+
+    def __init__(self, *, is_undone: bool) -> None:
+        super().__init__(
+            "The connection to the database broke. Nothing was changed; please try again."
+            if is_undone
+            else "The connection to the database broke while this was being saved. "
+            "Nobody can say whether it was: please look before you do it again."
+        )
+        self.is_undone = is_undone

@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from chalicelib import database
+from chalicelib import clock, database, errors, logs
+from chalicelib.aws import alarm
 from chalicelib.aws.mailer import Mailer
+from chalicelib.database import waking
 from chalicelib.delivery import feedback
 from chalicelib.delivery.send import Sender
 from chalicelib.logs import logger
-from chalicelib.schedules import jobs
+from chalicelib.schedules import due, jobs
 from chalicelib.tables.uploads import jobs as upload_jobs
 
 #: Where nobody says how long a function may run.
 DEFAULT_SECONDS = 60.0
+#: Kept free of waiting for the database, so that the batch is given back by us and not by the time-out.
+RESERVE_SECONDS = 10.0
 
 #: Jobs are known once the module that does them is imported.
 JOB_MODULES = (upload_jobs,)
 
+Records = Sequence[dict[str, Any]]
 Failures = dict[str, list[dict[str, str]]]
 
 
-def each(event: dict[str, Any], work: Callable[[dict[str, Any]], None]) -> Failures:
-    """Do `work` with the body of every record; those that fail are given back to the queue, by name."""
-    failed = []
-    for record in event["Records"]:
-        try:
-            work(json.loads(record["body"]))
-        except Exception:
-            logger().exception("record failed", extra={"record": record["messageId"]})
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
-
-
-def work_job(event: dict[str, Any]) -> Failures:
+def work_job(event: dict[str, Any], context: Any) -> Failures:
     """Do the jobs that the records name."""
-    return each(event, lambda body: jobs.run(int(body["job"])))
+    return each(event, context, lambda body: jobs.run(int(body["job"])))
 
 
 def send_batch(event: dict[str, Any], context: Any) -> Failures:
     """Serve the lanes that the records name, as long as the function may run."""
-    return each(event, lambda body: serve(str(body["lane"]), seconds_left(context)))
+    return each(event, context, lambda body: serve(str(body["lane"]), seconds_left(context)))
 
 
 def serve(lane: str, seconds: float) -> None:
@@ -50,20 +43,82 @@ def serve(lane: str, seconds: float) -> None:
     Sender(lane, Mailer(), seconds=seconds).run()
 
 
-def seconds_left(context: Any) -> float:
-    """Return how long the invocation may still run."""
-    remaining = getattr(context, "get_remaining_time_in_millis", None)
-    return remaining() / 1000 if remaining else DEFAULT_SECONDS
-
-
-def record_events(event: dict[str, Any]) -> Failures:
+def record_events(event: dict[str, Any], context: Any) -> Failures:
     """Write down the whole batch in one transaction, or give all of it back."""
     records = event["Records"]
+    if not is_database_ready(context):
+        return give_back(records)
     try:
         news = feedback.understand([record["body"] for record in records])
         with database.scope() as session:
             feedback.record(session, news)
     except Exception:
         logger().exception("mail events not recorded")
-        return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in records]}
-    return {"batchItemFailures": []}
+        return give_back(records)
+    return give_back([])
+
+
+def run_due(context: Any) -> None:
+    """Wake what is due."""
+    at_alarm(context, due.run_due)
+
+
+def tidy(context: Any) -> None:
+    """Do the daily round."""
+    at_alarm(context, due.tidy)
+
+
+def each(event: dict[str, Any], context: Any, work: Callable[[dict[str, Any]], None]) -> Failures:
+    """Do `work` with the body of every record; those that fail are given back to the queue, by name."""
+    if not is_database_ready(context):
+        return give_back(event["Records"])
+    failed = []
+    for record in event["Records"]:
+        try:
+            body = json.loads(record["body"])
+            with logs.follow(str(body.get(logs.KEY, ""))):
+                work(body)
+        except Exception:
+            logger().exception("record failed", extra={"record": record["messageId"]})
+            failed.append(record)
+    return give_back(failed)
+
+
+def at_alarm(context: Any, work: Callable[[], None]) -> None:
+    """Do `work`; where the database is not ready for it have `run_due` woken again, and fail.
+
+    Lambda repeats a failed invocation twice at most, a database may be away for longer.
+    """
+    try:
+        waking.wait(patience(context))
+        work()
+    except errors.Unavailable as error:
+        logger().warning("an alarm is put off", extra={"reason": type(error).__name__})
+        alarm.set_alarm(clock.now())
+        raise
+
+
+def is_database_ready(context: Any) -> bool:
+    """Wait for the database while it wakes up; tell whether work can begin."""
+    try:
+        waking.wait(patience(context))
+    except errors.Unavailable as error:
+        logger().warning("a batch goes back to its queue", extra={"reason": type(error).__name__})
+        return False
+    return True
+
+
+def give_back(records: Records) -> Failures:
+    """Return what tells Lambda that these records failed."""
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in records]}
+
+
+def patience(context: Any) -> float:
+    """Return how long the invocation may wait for the database."""
+    return min(waking.PATIENCE_SECONDS, seconds_left(context) - RESERVE_SECONDS)
+
+
+def seconds_left(context: Any) -> float:
+    """Return how long the invocation may still run."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return remaining() / 1000 if remaining else DEFAULT_SECONDS

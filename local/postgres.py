@@ -21,18 +21,18 @@ FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_conn
 DURABLE = ["max_connections=100"]
 
 
-def start(base: Path, *, durable: bool) -> str:
+def start(base: Path, *, durable: bool, port: int = 0) -> str:
     """Start the server whose data are in `base`, or find it running; return `postgresql+pg8000://ontask@host:port`.
 
-    `durable` keeps what was committed through a power cut; tests do without. Raises RuntimeError when it
-    does not start, with the end of its log.
+    `durable` keeps what was committed through a power cut; tests do without. `port` is where it listens, 0: where
+    it is free. Raises RuntimeError when it does not start, with the end of its log.
     """
     base = home(base)
     base.mkdir(parents=True, exist_ok=True)
     with (base / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if port := running_port(base):
-            return _url(port)
+        if running := running_port(base):
+            return _url(running)
         if os.geteuid() == 0:
             account = pwd.getpwnam(SERVANT)
             os.chown(base, account.pw_uid, account.pw_gid)
@@ -44,7 +44,7 @@ def start(base: Path, *, durable: bool) -> str:
                 base, binaries / "initdb", "-D", data, "-U", "ontask", "-A", "trust", "-E", "UTF8",
                 "--locale=C.UTF-8", *(["--no-sync"] if not durable else []),
             )  # fmt: skip
-        return _url(_start(base, binaries, DURABLE if durable else FAST))
+        return _url(_start(base, binaries, DURABLE if durable else FAST, port))
 
 
 def home(base: Path) -> Path:
@@ -118,9 +118,9 @@ def _url(port: int) -> str:
     return f"postgresql+pg8000://ontask@127.0.0.1:{port}"
 
 
-def _start(base: Path, binaries: Path, options: list[str]) -> int:
+def _start(base: Path, binaries: Path, options: list[str], wanted: int) -> int:
     for _ in range(5):  # stale shared memory after a crash, or somebody else took the port
-        port = _free_port()
+        port = wanted or _free_port()
         settings = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", *options]
         flags = " ".join(f"-c {setting}" for setting in settings)
         try:

@@ -1,4 +1,7 @@
-"""SQS: wake-up calls. Bodies are small JSON objects that name rows or lanes, never personal data."""
+"""SQS: wake-up calls. Bodies are small JSON objects that name rows or lanes, never personal data.
+
+Each carries the correlation id of what it is sent for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from functools import cache
 from typing import Any
 
-from chalicelib import errors
+from chalicelib import errors, logs
 from chalicelib.aws.client import client
 
 #: SQS refuses longer delays (AWS: SendMessage, DelaySeconds).
@@ -33,7 +36,7 @@ def send(queue: str, body: dict[str, Any], delay_seconds: int = 0) -> None:
     try:
         client("sqs").send_message(
             QueueUrl=_url(queue),
-            MessageBody=json.dumps(body),
+            MessageBody=json.dumps({**body, logs.KEY: logs.correlation_id()}),
             DelaySeconds=min(max(delay_seconds, 0), MAX_DELAY_SECONDS),
         )
     except (BotoCoreError, ClientError) as error:

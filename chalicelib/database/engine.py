@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InterfaceError
 from sqlalchemy.pool import QueuePool
 
-from chalicelib.database import credentials
+from chalicelib.database import credentials, schema
+from chalicelib.database.problems import is_disconnect
 from chalicelib.settings import settings
 
 #: A statement of a page may not outlive the gateway's 29 s.
@@ -64,11 +68,13 @@ def make(url: str, *, local: bool) -> Engine:
         startup["idle_session_timeout"] = f"{IDLE_TIMEOUT_SECONDS}s"
     connect_args: dict[str, object] = {
         "ssl_context": False if local else _ssl_context(),
-        "timeout": None if local else CONNECT_TIMEOUT_SECONDS,
+        "timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "ontask",
         "startup_params": startup,
     }
-    return create_engine(
+    # A connection that the server ended while nobody used it can't be closed politely: no news.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    made = create_engine(
         make_url(url),
         poolclass=QueuePool,
         # A Lambda environment serves one request at a time; the local gateway runs eight threads.
@@ -77,7 +83,27 @@ def make(url: str, *, local: bool) -> Engine:
         pool_pre_ping=True,
         pool_recycle=3600,
         connect_args=connect_args,
+        hide_parameters=True,  # errors are logged, people's data are not
     )
+    event.listen(made, "connect", _read_without_hurry)
+    event.listen(made, "handle_error", _note_disconnect, retval=True)
+    return made
+
+
+def _read_without_hurry(connection: Any, _record: Any) -> None:
+    """Let statements take their time: pg8000 goes on using the time-out for connecting at every read."""
+    connection._usock.settimeout(None)
+
+
+def _note_disconnect(context: ExceptionContext) -> BaseException | None:
+    """Tell SQLAlchemy of disconnects that its dialect for pg8000 does not know."""
+    error = context.original_exception
+    if not is_disconnect(error):
+        return None
+    context.is_disconnect = True
+    if isinstance(error, OSError):  # pg8000 lets some of the socket's own errors through
+        return InterfaceError(context.statement, None, error, hide_parameters=True, connection_invalidated=True)
+    return None
 
 
 @cache
@@ -105,3 +131,4 @@ def dispose() -> None:
     if _engine.cache_info().currsize:
         _engine().dispose()
     _engine.cache_clear()
+    schema.forget()

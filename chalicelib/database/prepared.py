@@ -11,6 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from chalicelib import errors
+from chalicelib.database.problems import is_disconnect
+
 _NAME = re.compile(r"(?<!:):([a-z_]+)")
 
 
@@ -33,8 +36,16 @@ class Prepared:
     def run(self, session: Session, **values: Any) -> list[list[Any]]:
         """Execute it in the session's transaction and return the rows.
 
-        Raises pg8000's own errors.
+        Raises errors.Lost when the connection breaks, otherwise pg8000's own errors.
         """
+        try:
+            return self._run(session, values)
+        except Exception as error:
+            if is_disconnect(error):
+                raise errors.Lost(is_undone=True) from error
+            raise
+
+    def _run(self, session: Session, values: dict[str, Any]) -> list[list[Any]]:
         from pg8000.core import make_params
 
         connection: Any = session.connection().connection.dbapi_connection

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from chalicelib import errors
+from chalicelib import errors, metrics
+from chalicelib.database import schema
 from chalicelib.database.engine import STATEMENT_TIMEOUT_SECONDS, engine
+from chalicelib.database.problems import is_disconnect
 
 Call = Callable[[], None]
 
@@ -29,21 +31,36 @@ def after_commit(session: Session, call: Call) -> None:
 def scope(*, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Iterator[Session]:
     """Open a session; commit when the block ends, roll back on any exception.
 
-    Raises errors.Unavailable when the database can't be reached or its connection is lost.
+    Raises errors.Asleep or errors.Updating before the block when the database is not ready, errors.Lost when its
+    connection breaks later.
     """
     session = Session(engine(), expire_on_commit=False, join_transaction_mode="create_savepoint")
+    is_committing = False
     try:
         with session:
-            # Bound to the transaction: a pooled connection must not keep another scope's limit.
-            session.execute(text(f"SET LOCAL statement_timeout = '{int(statement_timeout_seconds)}s'"))
+            _begin(session, statement_timeout_seconds)
             yield session
             _run(session, "before_commit")
+            session.flush()
+            is_committing = True
             session.commit()
         _run(session, "after_commit")
-    except (OperationalError, InterfaceError) as error:
-        if is_disconnect(error):
-            raise errors.Unavailable("The database can't be reached just now. Please try again.") from error
-        raise
+    except DBAPIError as error:
+        if not is_lost(error):
+            raise
+        raise errors.Lost(is_undone=not is_committing) from error
+
+
+def _begin(session: Session, statement_timeout_seconds: int) -> None:
+    try:
+        # Bound to the transaction: a pooled connection must not keep another scope's limit.
+        session.execute(text(f"SET LOCAL statement_timeout = '{int(statement_timeout_seconds)}s'"))
+        schema.check(session)
+    except (DBAPIError, OSError) as error:
+        if not is_lost(error):
+            raise
+        metrics.put({metrics.DATABASE_WAITS: 1})
+        raise errors.Asleep from error
 
 
 def _run(session: Session, moment: str) -> None:
@@ -53,6 +70,8 @@ def _run(session: Session, moment: str) -> None:
             call()
 
 
-def is_disconnect(error: DBAPIError) -> bool:
+def is_lost(error: Exception) -> bool:
     """Tell whether `error` means that the connection is gone, not that the statement was wrong."""
-    return error.connection_invalidated or isinstance(error, InterfaceError) or "connect" in str(error.orig)
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or (error.orig is not None and is_disconnect(error.orig))
+    return is_disconnect(error)

@@ -14,6 +14,7 @@ def check(*, deep: bool) -> Response:
         try:
             with database.scope() as session:
                 session.execute(text("SELECT 1"))
-        except errors.Unavailable:
-            return Response({"status": "no database"}, status_code=503, headers={"Retry-After": "5"})
+        except errors.Unavailable as error:
+            status = "being updated" if isinstance(error, errors.Updating) else "no database"
+            return Response({"status": status}, status_code=503, headers={"Retry-After": "5"})
     return Response({"status": "ok"}, headers={"Cache-Control": "no-store"})

@@ -18,6 +18,7 @@
   otherwise; the page is rendered after the commit, so the context holds plain data or loaded rows.
 - A POST is checked for its CSRF token: `{{ csrf_field() }}` in every form; HTMX sends a header by itself.
 - errors.Invalid and the other AppErrors that a view does not catch become a page, or for HTMX a toast.
+- Where the database is not ready the answer is the page that waits and repeats the request; see waiting.
 - Templates get: request, user, workflow, role, flash, csrf_field(), csrf_token, time_zone; see layout.html.
 """
 
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
@@ -34,12 +36,12 @@ from urllib.parse import unquote
 from chalice import Blueprint, Response
 from markupsafe import Markup
 
-from chalicelib import database, errors, signing
+from chalicelib import database, errors, logs, metrics, signing
 from chalicelib.accounts import sessions
 from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
 from chalicelib.logs import logger
 from chalicelib.settings import settings
-from chalicelib.web import cookies, templates, urls
+from chalicelib.web import cookies, templates, urls, waiting
 from chalicelib.web.request import Request, Values, parse_cookies, parse_form
 from chalicelib.web.responses import Answer, Flash
 from chalicelib.workflows import service as workflows
@@ -104,6 +106,19 @@ def page(
 
 def respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
     """Run a view inside a transaction and turn its answer, or its error, into a response."""
+    began = time.perf_counter()
+    with logs.follow(raw.context.get("requestId", "")):
+        response = _respond(raw, answer_for)
+        measured = {
+            metrics.REQUEST_DURATION: (time.perf_counter() - began) * 1000,
+            metrics.SERVER_ERRORS: float(response.status_code == 500),
+        }
+        # The route, not the path: a path may hold a secret, such as the token of a link in a mail.
+        metrics.put(measured, method=raw.method, route=raw.context.get("resourcePath"), status=response.status_code)
+    return response
+
+
+def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
     request: Request | None = None
     try:
         with database.scope() as session:
@@ -114,11 +129,14 @@ def respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
                 session.rollback()
                 session.info.clear()
         return _finish(request, answer)
+    except errors.Unavailable as error:
+        request = request or _read(raw, None)
+        return _finish(request, waiting.answer(raw, request, error))
     except errors.AppError as error:
         return _finish(request or _read(raw, None), _error_answer(request, error))
     except Exception:
         request_id = raw.context.get("requestId", "")
-        logger().exception("request failed", extra={"request_id": request_id, "path": raw.context.get("resourcePath")})
+        logger().exception("request failed", extra={"route": raw.context.get("resourcePath")})
         answer = Answer(
             status=500, template="error.html", context={"title": "Something went wrong", "request_id": request_id,
             "message": "This is our fault, not yours. Nothing was changed."},
@@ -209,15 +227,13 @@ def _csrf_holds(request: Request) -> bool:
 
 
 def _error_answer(request: Request | None, error: errors.AppError) -> Answer:
-    titles = {404: "Not found", 403: "Not allowed", 409: "Changed meanwhile", 503: "Back in a moment"}
+    titles = {404: "Not found", 403: "Not allowed", 409: "Changed meanwhile"}
     title = titles.get(error.status, "That did not work")
     fields = error.fields if isinstance(error, errors.Invalid) else {}
     context = {"title": title, "message": error.message, "fields": fields, "request_id": ""}
     headers: dict[str, str] = {}
     if isinstance(error, errors.Limit) and error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, errors.Unavailable):
-        headers["Retry-After"] = "5"
     if request is not None and request.wants_part:
         headers |= {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
         return Answer(status=error.status, template="_toast.html", context=context, headers=headers)
@@ -228,6 +244,7 @@ def _finish(request: Request, answer: Answer) -> Response:
     set_cookies = list(answer.cookies)
     headers: dict[str, Any] = {
         "Cache-Control": "no-store",
+        "X-Request-Id": request.id,
         "Vary": "HX-Request",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
@@ -260,7 +277,8 @@ def _common(request: Request, set_cookies: list[str], answer: Answer) -> dict[st
         set_cookies.append(cookies.build(cookies.VISITOR, secret))
     token = signing.digest("csrf", secret)
     flash = None
-    if not request.wants_part and answer.flash is None and (sent := request.cookies.get(cookies.FLASH)):
+    is_shown = not request.wants_part and answer.flash is None and answer.status != errors.Unavailable.status
+    if is_shown and (sent := request.cookies.get(cookies.FLASH)):
         claims = signing.read("flash", sent)
         flash = Flash(**{k: v for k, v in claims.items() if k not in {"aud", "exp"}}) if claims else None
         set_cookies.append(cookies.remove(cookies.FLASH))
