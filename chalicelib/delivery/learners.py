@@ -121,8 +121,9 @@ class Called:
         parts: list[sa.ColumnClause[Any]] = [sa.column(f"c{key}") for key in dict.fromkeys([*names, *keys])]
         self._session = session
         self._table = sa.table(f"w{workflow_id}", sa.column("row_id"), *parts, schema=LEARNERS) if parts else None
-        self._name = sa.func.concat_ws(" ", *parts[: len(names)])
-        self._key = sa.func.concat_ws("", *parts[len(names) :])
+        # The null is for tables without such a column: concat_ws wants something to join, and passes over nulls.
+        self._name = sa.func.concat_ws(" ", sa.null(), *parts[: len(names)])
+        self._key = sa.func.concat_ws("", sa.null(), *parts[len(names) :])
 
     def labels(self, row_ids: Sequence[int]) -> dict[int, str]:
         """Return name and key by row; those who are gone meanwhile are absent."""

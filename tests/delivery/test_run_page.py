@@ -281,3 +281,22 @@ def test_the_run_page_needs_few_statements(client: Browser, run: Run, count_stat
     count_statements()
     client.get(path(run))
     assert count_statements() <= 10
+
+
+@pytest.mark.parametrize("columns", [{"id": "integer", "email": "text"}, {"name": "text", "email": "text"}])
+def test_learners_are_told_apart_in_any_table(
+    session: Session, user: User, workflow: Workflow, client: Browser, frozen_clock: Clock, columns: dict[str, str]
+) -> None:
+    first = next(iter(columns))
+    rows = [(7 if first == "id" else "Ada", "ada@uni.example"), (8 if first == "id" else "Bob", "bob@uni.example")]
+    ids = make_table(session, workflow, columns, rows)
+    action = make_action(session, workflow, "<p>Hello</p>")
+    made = service.confirm(session, user.id, workflow, action, SendOrder(to_column_id=ids["email"], subject="Hello"))
+    session.flush()
+    plan.plan(session, made.id)
+    session.flush()
+    shown = words(client.get(path(made)))
+    assert str(rows[0][0]) in shown
+    found = words(client.get(path(made, "/learners"), search=str(rows[1][0])))
+    assert "bob@uni.example" in found
+    assert "ada@uni.example" not in found

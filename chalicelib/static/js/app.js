@@ -61,6 +61,16 @@ document.addEventListener("click", (event) => {
   if (close) close.closest(close.dataset.close)?.remove();
 });
 
+// Good news goes by itself, unless somebody is at it; bad news and what can be undone stay.
+const NEWS_MS = 8000;
+new MutationObserver((changes) => {
+  for (const box of changes.flatMap((change) => [...change.addedNodes])) {
+    if (!box.matches?.(".flash-success") || box.querySelector("form")) continue;
+    const go = () => (box.matches(":hover, :focus-within") ? setTimeout(go, NEWS_MS) : box.remove());
+    setTimeout(go, NEWS_MS);
+  }
+}).observe(document.getElementById("toasts"), { childList: true });
+
 export function toast(message, kind = "danger") {
   const box = document.createElement("div");
   box.className = `flash flash-${kind}`;

@@ -109,11 +109,16 @@ export class MessageEditor {
   };
 
   changed(tr) {
-    this.view.updateState(this.view.state.apply(tr));
-    this.toolbar?.update(this.view.state);
+    this.show(this.view.state.apply(tr));
     if (!tr.docChanged) return;
     this.field.value = write(this.view.state.doc);
     this.announce();
+  }
+
+  show(state) {
+    this.view.updateState(state);
+    this.toolbar.update(state);
+    this.mount.classList.toggle("is-empty", !write(state.doc));
   }
 
   announce() { this.root.dispatchEvent(new CustomEvent("text-change", { bubbles: true })); }
@@ -137,9 +142,8 @@ export class MessageEditor {
       this.showSource(`The visual editor can’t keep everything in this text (${gone.join(", ")}).`, () => this.showVisual({ evenIfLost: true }));
       return;
     }
-    if (isFirst) this.view.updateState(state);
+    if (isFirst) this.show(state);
     else if (write(state.doc) !== write(this.view.state.doc)) this.replaceAll(state.doc);
-    this.toolbar.update(this.view.state);
     this.root.dataset.mode = "visual";
     this.sourceButton.textContent = "Show the source";
     this.notice.replaceChildren();
