@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 
-from bench.harness import ENVIRONMENT, Result, report, say
+from bench.harness import ENVIRONMENT, Result, report, say, stop_database
 
 MODULES = ("cold_start", "uploads", "conditions", "planning", "rendering", "sending", "table", "pages")
 
@@ -15,9 +15,12 @@ def main() -> int:
     """Measure, print the table, write it; exit with 1 when an aim does not hold."""
     os.environ.update(ENVIRONMENT)
     results: list[Result] = []
-    for name in sys.argv[1:] or MODULES:
-        say(f"Measuring {name} …")
-        results += importlib.import_module(f"bench.{name}").measure()
+    try:
+        for name in sys.argv[1:] or MODULES:
+            say(f"Measuring {name} …")
+            results += importlib.import_module(f"bench.{name}").measure()
+    finally:
+        stop_database()
     return report(results)
 
 

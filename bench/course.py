@@ -32,7 +32,7 @@ def make(session: Session, learners: int) -> Course:
     from chalicelib.workflows import service as workflows
 
     now = clock.now()
-    user = User(email="bench@uni.example", name="Bench", role="instructor", is_active=True, created_at=now)
+    user = User(email=f"bench{learners}@uni.example", name="Bench", role="instructor", is_active=True, created_at=now)
     session.add(user)
     session.flush()
     workflow = workflows.create(session, user.id, "Bench")

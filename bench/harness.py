@@ -17,6 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 ROOT = Path(__file__).resolve().parent.parent
+DATABASES = ROOT / ".ontask" / "bench-postgres"
 RESULTS = ROOT / "bench" / "results.json"
 ENVIRONMENT = {
     "ONTASK_STAGE": "test",
@@ -90,8 +91,7 @@ def silence() -> Iterator[None]:
     from chalicelib.aws import alarm, queue
 
     kept = queue.send, alarm.set_alarm
-    queue.send = lambda *_args, **_more: None  # type: ignore[assignment]
-    alarm.set_alarm = lambda *_args: ""  # type: ignore[assignment]
+    queue.send, alarm.set_alarm = (lambda *_args, **_more: None), (lambda *_args: "")
     try:
         yield
     finally:
@@ -106,7 +106,7 @@ def fresh_database() -> Iterator[str]:
     from chalicelib.settings import settings
     from local import postgres
 
-    server = postgres.start(ROOT / ".ontask" / "bench-postgres", durable=True)
+    server = postgres.start(DATABASES, durable=True)
     postgres.create_database(server, "bench", replace=True)
     os.environ["DATABASE_URL"] = f"{server}/bench"
     settings.cache_clear()
@@ -116,6 +116,13 @@ def fresh_database() -> Iterator[str]:
     finally:
         database.dispose()
         postgres.drop_database(server, "bench")
+
+
+def stop_database() -> None:
+    """Stop the server that `fresh_database` started; its data stay, as making them takes a while."""
+    from local import postgres
+
+    postgres.stop(DATABASES)
 
 
 def report(results: list[Result]) -> int:

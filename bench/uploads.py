@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from urllib.request import Request, urlopen
 
 from sqlalchemy import text
 
@@ -97,6 +98,7 @@ def s3() -> Iterator[None]:
     try:
         yield
     finally:
+        urlopen(Request(f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset", method="POST")).close()
         server.stop()
         del os.environ["AWS_ENDPOINT_URL"]
         client.forget()

@@ -92,7 +92,7 @@ class Past:
         self.time += timedelta(seconds=seconds)
 
 
-def make() -> Account | None:
+def make(learners: int = 500) -> Account | None:
     """Make the sample course in an empty installation; None when there is a user already."""
     with database.scope() as session:
         if session.scalar(select(User.id).limit(1)) is not None:
@@ -104,7 +104,7 @@ def make() -> Account | None:
     clock.use(past)
     try:
         with database.scope(statement_timeout_seconds=120) as session:
-            workflow = _course(session, user)
+            workflow = _course(session, user, learners)
             reminder = _message(
                 session, user, workflow, "Reminder after quiz 1", REMINDER, _quiz_rules(session, workflow)
             )
@@ -115,14 +115,15 @@ def make() -> Account | None:
     return account
 
 
-def _course(session: Session, user: User) -> Workflow:
+def _course(session: Session, user: User, learners: int) -> Workflow:
     workflow = workflows.create(
         session, user.id, "Sample course: Introduction to Statistics",
-        "500 made-up learners. Change, send and delete as you like: nothing leaves this machine.", "Europe/Madrid",
+        f"{learners:,} made-up learners. Change, send and delete as you like: nothing leaves this machine.",
+        "Europe/Madrid",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "statistics.csv"
-        file.write_bytes(course.as_csv(seed=SEED))
+        file.write_bytes(course.as_csv(learners, SEED))
         uploads.import_file(session, workflow, user.id, file, keys=["Student id"])
     return workflow
 

@@ -35,7 +35,7 @@ class Audience:
     skip_rows: Sequence[int] = ()
     leave_out_duplicates: bool = True
     label_column_id: int | None = None
-    only_rows: Sequence[int] | None = None
+    only_rows: Sequence[int] | sa.Select[tuple[int]] | None = None
 
     @property
     def learners(self) -> sa.TableClause:
@@ -87,7 +87,7 @@ def _chosen(audience: Audience, found: sa.Select[Any], learners: sa.TableClause)
     if audience.filter:
         found = found.where(_holds(audience, audience.filter, learners))
     if audience.only_rows is not None:
-        found = found.where(learners.c.row_id.in_(list(audience.only_rows)))
+        found = found.where(learners.c.row_id.in_(audience.only_rows))
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -186,11 +186,17 @@ def ensure(session: Session, lane: str) -> None:
 
 def look(session: Session, lane: str) -> Pace:
     """Return the lane's state without reserving; a lane that is not there yet as it would be made."""
-    row = session.execute(_LOCK, {"lane": lane}).one_or_none()
+    return look_closely(session, lane)[0]
+
+
+def look_closely(session: Session, lane: str) -> tuple[Pace, str]:
+    """Return the same, and why the lane takes nothing just now; "" when it does."""
+    found = select(*_LOCK.selected_columns, Lane.closed_reason, _recent(lane).scalar_subquery())
+    row = session.execute(found.where(Lane.name == lane)).one_or_none()
     if row is None:
         now, config = clock.now(), settings()
-        return Pace(config.mail_rate, config.mail_rate, now, now, 0, config.mail_daily_quota, 0)
-    return _counted(session, lane, Pace(*row[:7]))
+        return Pace(config.mail_rate, config.mail_rate, now, now, 0, config.mail_daily_quota, 0), ""
+    return replace(Pace(*row[:7]), sent_24h=int(row[-1])), row.closed_reason if row.is_closed else ""
 
 
 def reserve(session: Session, lane: str, costs: Sequence[int]) -> Grant | Wait:
@@ -271,9 +277,12 @@ def forget_old_minutes(session: Session) -> None:
 
 
 def _counted(session: Session, lane: str, state: Pace) -> Pace:
+    return replace(state, sent_24h=int(session.scalar(_recent(lane)) or 0))
+
+
+def _recent(lane: str) -> Select[tuple[int]]:
     recent = (LaneMinute.lane == lane) & (LaneMinute.minute > clock.now() - DAY)
-    total = session.scalar(select(func.coalesce(func.sum(LaneMinute.sent), 0)).where(recent))
-    return replace(state, sent_24h=int(total or 0))
+    return select(func.coalesce(func.sum(LaneMinute.sent), 0)).where(recent)
 
 
 def _until_quota(session: Session, lane: str, cost: int) -> float:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.delivery import plan, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.models import MAIL, Lane
+from chalicelib.delivery.models import MAIL
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.render import Renderer
 from chalicelib.workflows.models import Workflow
@@ -71,7 +71,7 @@ def receipt(
     audience = _audience(found, action, order, text)
     counts = plan.tally(session, audience)
     recipients = counts.get("", 0)
-    lane = throttle.look(session, MAIL)
+    lane, closed_reason = throttle.look_closely(session, MAIL)
     return Receipt(
         total=sum(counts.values()),
         recipients=recipients,
@@ -81,7 +81,7 @@ def receipt(
         seconds=throttle.seconds_for(lane, clock.now(), recipients * order.cost, throttle.limits()),
         quota_left=lane.quota_left(),
         samples=_samples(session, _audience(found, action, order, text, full=True), text) if recipients else [],
-        lane_closed_reason=closed_reason(session, MAIL),
+        lane_closed_reason=closed_reason,
     )
 
 
@@ -101,7 +101,7 @@ def _samples(session: Session, audience: Audience, text: sources.DraftText) -> l
     """Return the first mails. Whose they are is found first, without the values of all the others."""
     chosen = rows(replace(audience, values=(), conditions=()))
     first = select(chosen.c.row_id).where(chosen.c.reason == "").order_by(chosen.c.row_id).limit(SAMPLES)
-    found = rows(replace(audience, only_rows=session.scalars(first).all()))
+    found = rows(replace(audience, only_rows=first, leave_out_duplicates=False))
     columns = (found.c.row_id, found.c.address, found.c["values"], found.c.flags)
     renderer = Renderer(text)
     samples = []
@@ -123,11 +123,6 @@ def _left_out(session: Session, audience: Audience) -> list[LeftOut]:
     columns = (found.c.row_id, found.c.label, found.c.reason, found.c.address)
     chosen = select(*columns).where(found.c.reason != "").order_by(found.c.row_id).limit(MAX_LISTED)
     return [LeftOut(*row) for row in session.execute(chosen)]
-
-
-def closed_reason(session: Session, lane: str) -> str:
-    """Return why the mail service refuses everything just now; "" when it does not."""
-    return session.scalar(select(Lane.closed_reason).where(Lane.name == lane, Lane.is_closed)) or ""
 
 
 def defaults(
