@@ -2,8 +2,11 @@
 PYTHON ?= python3
 PORT ?= 8910
 DATA ?= .ontask/data
+STAGE ?=
+SET ?=
+SURE ?=
 
-.PHONY: help setup run test lint unit bench clean
+.PHONY: help setup run test lint unit bench deploy plan smoke unlock destroy clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +32,15 @@ unit: setup
 
 bench: setup ## Measure speed; prints a table and writes bench/results.json
 	@.venv/bin/python -m bench
+
+deploy plan smoke unlock destroy: setup
+	@.venv/bin/python -m infrastructure.deploy $@ --stage "$(STAGE)" --set "$(SET)" --sure "$(SURE)"
+
+deploy: ## Put the product into your AWS account or renew it: make deploy STAGE=dev [SET="MailFrom=… AdminEmail=…"]
+plan: ## Say what `make deploy` would change
+smoke: ## Try everything of a stage from outside
+unlock: ## Take the lock from a deployment that is dead
+destroy: ## Remove a stage: make destroy STAGE=dev
 
 clean: ## Remove everything but people's data
 	rm -rf .venv node_modules chalicelib/static/vendor .ontask/setup .ontask/node .ontask/browser .ontask/test

@@ -11,12 +11,11 @@ from typing import Any
 from chalice import Chalice, Cron, Response
 from chalice.app import CloudWatchEvent, SQSEvent
 
-from chalicelib import errors, functions
+from chalicelib import errors, functions, operations
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
-from chalicelib.database import migrate as migrations
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
@@ -27,6 +26,10 @@ from chalicelib.tables.routes import bp as tables
 from chalicelib.tables.uploads.routes import bp as uploads
 from chalicelib.web import health, static
 from chalicelib.workflows.routes import bp as workflows
+
+#: How many of each function a queue keeps busy; as many are reserved for it in `.chalice/config.json`, because messages
+#: for a function that is throttled are counted as failed.
+AT_ONCE = 5
 
 app = Chalice(app_name="ontask")
 app.api.binary_types = static.BINARY_TYPES
@@ -59,19 +62,21 @@ def static_file() -> Response:
     return Response(body if kind in static.BINARY_TYPES else body.decode(), headers=headers)
 
 
-@app.on_sqs_message(queue=settings().jobs_queue, batch_size=1)
+@app.on_sqs_message(queue=settings().jobs_queue, batch_size=1, maximum_concurrency=AT_ONCE)
 def work_job(event: SQSEvent) -> functions.Failures:
     """Do imports, exports, planning."""
     return functions.work_job(event.to_dict(), event.context)
 
 
-@app.on_sqs_message(queue=settings().outbox_queue, batch_size=1)
+@app.on_sqs_message(queue=settings().outbox_queue, batch_size=1, maximum_concurrency=AT_ONCE)
 def send_batch(event: SQSEvent) -> functions.Failures:
     """Send the next mails of a lane."""
     return functions.send_batch(event.to_dict(), event.context)
 
 
-@app.on_sqs_message(queue=settings().events_queue, batch_size=100, maximum_batching_window_in_seconds=1)
+@app.on_sqs_message(
+    queue=settings().events_queue, batch_size=100, maximum_batching_window_in_seconds=1, maximum_concurrency=AT_ONCE
+)
 def record_events(event: SQSEvent) -> functions.Failures:
     """Write down what became of mails."""
     return functions.record_events(event.to_dict(), event.context)
@@ -90,6 +95,6 @@ def tidy(event: CloudWatchEvent) -> None:
 
 
 @app.lambda_function()
-def migrate(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Bring the schema up to date."""
-    return migrations.upgrade()
+def migrate(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Bring the schema up to date, and do what else the operator's command asks."""
+    return operations.do(event)

@@ -115,6 +115,11 @@ def _probe(lane: str, mailer: Mailer, configuration_set: str) -> None:
         logger().warning("probe not sent", extra={"reason": error.reason})
 
 
+def proven_at(session: Session, configuration_set: str) -> datetime | None:
+    """Return when the latest mail was handed over of which an event has arrived."""
+    return session.scalar(select(Proof.claimed_at).where(Proof.configuration_set == configuration_set))
+
+
 def next_judgement(session: Session, lane: str) -> datetime | None:
     """Return when the next message in doubt is due to be judged, or the probe's answer to be looked for."""
     earliest = session.scalar(

@@ -80,6 +80,11 @@ def get(session: Session, workflow_id: int, user_id: int, kind: str, job_id: int
     return job
 
 
+def state(session: Session, job_id: int) -> str:
+    """Return the state of a job, whoever started it; empty when there is none."""
+    return session.scalar(select(Job.state).where(Job.id == job_id)) or ""
+
+
 def claim(session: Session, job_id: int) -> Job | None:
     """Take the job if it is due and nobody works on it; None when it is done, failed, early or taken.
 
