@@ -130,7 +130,7 @@ def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
                 session.info.clear()
         return _finish(request, answer)
     except errors.Unavailable as error:
-        request = request or _read(raw, None)
+        request = _read(raw, None)  # what was loaded may have gone with the connection
         return _finish(request, waiting.answer(raw, request, error))
     except errors.AppError as error:
         return _finish(request or _read(raw, None), _error_answer(request, error))
@@ -141,7 +141,7 @@ def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
             status=500, template="error.html", context={"title": "Something went wrong", "request_id": request_id,
             "message": "This is our fault, not yours. Nothing was changed."},
         )  # fmt: skip
-        return _finish(request or _read(raw, None), answer)
+        return _finish(_read(raw, None), answer)
 
 
 def _read(raw: Any, session: Any) -> Request:

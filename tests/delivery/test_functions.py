@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -19,26 +17,7 @@ from chalicelib.schedules import service as schedules
 from chalicelib.schedules.models import Job
 from tests.delivery.cloud import Cloud, FakeSes, run_state, states
 from tests.delivery.conftest import MakeCourse
-
-
-class Context:
-    """What Lambda tells about an invocation."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 20_000
-
-
-def batch(*bodies: Any) -> dict[str, Any]:
-    return {
-        "Records": [
-            {
-                "messageId": f"m{number}",
-                "receiptHandle": "r",
-                "body": body if isinstance(body, str) else json.dumps(body),
-            }
-            for number, body in enumerate(bodies)
-        ]
-    }
+from tests.handlers import Context, batch
 
 
 @jobs.job("test.break")
