@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
@@ -49,15 +49,10 @@ def create(
     that is empty or can't be used.
     """
     name, formula = _checked(session, action, form, columns, time_zone)
-    last, count = session.execute(
-        select(func.coalesce(func.max(Condition.position), 0), func.count())
-        .where(Condition.action_id == action.id, Condition.deleted_at.is_(None))
-    ).one()  # fmt: skip
-    if count >= MAX_CONDITIONS:
-        raise errors.Invalid(f"A message can have {MAX_CONDITIONS} conditions.", {"name": "Delete another one first."})
+    others = _room(session, action)
     condition = Condition(
-        action_id=action.id, name=name, description=form.description, formula=formula, position=last + 1,
-        created_at=clock.now(),
+        action_id=action.id, name=name, description=form.description, formula=formula,
+        position=max((other.position for other in others), default=0) + 1, created_at=clock.now(),
     )  # fmt: skip
     session.add(condition)
     session.flush()
@@ -81,8 +76,11 @@ def change(
 
 
 def copy(session: Session, user_id: int, action: Action, condition: Condition, columns: Columns) -> Condition:
-    """Add a copy of the condition to the same message."""
-    taken = {one.name for one in queries.conditions(session, action.id)} | {one.name for one in columns.values()}
+    """Add a copy of the condition to the same message.
+
+    Raises errors.Invalid when it has no room for one more.
+    """
+    taken = {one.name for one in _room(session, action)} | {one.name for one in columns.values()}
     name = f"Copy of {condition.name}"[: names.MAX_NAME_LENGTH]
     twin = Condition(
         action_id=action.id, name=name if name not in taken else names.unused(name, taken),
@@ -109,8 +107,11 @@ def delete(session: Session, user_id: int, action: Action, condition: Condition)
 
 
 def restore(session: Session, user_id: int, action: Action, condition: Condition, columns: Columns) -> None:
-    """Take a deleted condition back, under another name when its own is in use by now."""
-    taken = {one.name for one in queries.conditions(session, action.id)} | {one.name for one in columns.values()}
+    """Take a deleted condition back, under another name when its own is in use by now.
+
+    Raises errors.Invalid as `copy` does.
+    """
+    taken = {one.name for one in _room(session, action)} | {one.name for one in columns.values()}
     if condition.name in taken:
         condition.name = names.unused(condition.name, taken)
     condition.deleted_at = None
@@ -136,11 +137,24 @@ def _words_after(text: str, position: int) -> str:
     return plain if len(plain) <= _EXCERPT else plain[:_EXCERPT].rstrip() + " …"
 
 
+def _room(session: Session, action: Action) -> list[Condition]:
+    """Return the conditions there are, when one more has room; nobody else adds any in the meantime."""
+    _lock(session, action)
+    others = queries.conditions(session, action.id)
+    if len(others) >= MAX_CONDITIONS:
+        raise errors.Invalid(f"A message can have {MAX_CONDITIONS} conditions.", {"name": "Delete another one first."})
+    return others
+
+
+def _lock(session: Session, action: Action) -> None:
+    # Two conditions made at once would get the same name.
+    session.execute(select(Action.id).where(Action.id == action.id).with_for_update())
+
+
 def _checked(
     session: Session, action: Action, form: ConditionForm, columns: Columns, time_zone: str, but: int = 0
 ) -> tuple[str, dict[str, Any]]:
-    # One after the other, so that two conditions made at once don't get the same name.
-    session.execute(select(Action.id).where(Action.id == action.id).with_for_update())
+    _lock(session, action)
     problems: dict[str, str] = {}
     name = names.tidy(form.name)
     if problem := names.problem(name):

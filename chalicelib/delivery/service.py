@@ -49,6 +49,7 @@ PLAN, TEST = "delivery.plan", "delivery.test"
 #: The choice "make a new column for the opens", and what such columns are called.
 NEW, OPENS_PREFIX = "new", "EmailRead_"
 MAX_NAME_LENGTH = 200
+NOTHING_WRITTEN = "The message is empty. Write it first."
 
 
 def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable, order: SendOrder) -> Run:
@@ -62,7 +63,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
     check(found, order)
     subject = sources.subject_by_ids(found, order.subject)
     if not action.text.strip():
-        raise errors.Invalid("The message is empty. Write it first.")
+        raise errors.Invalid(NOTHING_WRITTEN)
     draft = sources.DraftText(found, subject, action.text, workflow.time_zone)
     Renderer(draft)  # says now what could not be written later
     _check_audience(session, workflow, found, action, order)
@@ -298,6 +299,8 @@ def send_test(session: Session, user: User, workflow: Workflow, action: Sendable
 
     Without a subject the mail has the message's name. Raises errors.Invalid when the text or the subject can't be used.
     """
+    if not action.text.strip():
+        raise errors.Invalid(NOTHING_WRITTEN)
     found = sources.read(session, workflow.id, action.id)
     stored = sources.subject_by_ids(found, subject) if subject.strip() else sources.as_subject(action.name)
     sources.DraftText(found, stored, action.text, workflow.time_zone)

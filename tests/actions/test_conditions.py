@@ -1,0 +1,428 @@
+"""Conditions and the filter: their forms, live counts, and what happens when a column goes away."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.actions.conditions import MAX_CONDITIONS
+from chalicelib.workflows.models import Workflow
+from tests.actions.conftest import Desk, desk_of, problem, words
+from tests.conftest import Page
+from tests.factories import make_action, make_condition
+from tests.test_access import member
+
+
+def shown_formula(page: Page) -> dict[str, Any]:
+    """The rules in a form."""
+    found = re.search(r"name=\"formula\" value='([^']*)'", page.body)
+    assert found, "the page has no rules"
+    formula: dict[str, Any] = json.loads(unescape(found[1]) or "{}")
+    return formula
+
+
+def count(desk: Desk, formula: dict[str, Any] | str | None, what: str = "condition") -> str:
+    """What stands below the rules while they are changed."""
+    sent = formula if isinstance(formula, str) else json.dumps(formula) if formula else ""
+    page = desk.post("/count", {"what": what, "formula": sent}, htmx=True)
+    assert page.status == 200
+    return words(page)
+
+
+def lost(desk: Desk, column: str) -> None:
+    """Take a column away as an earlier table that comes back does."""
+    statement = text("UPDATE ontask.column SET deleted_at = now() WHERE id = :id")
+    desk.session.execute(statement, {"id": desk.columns[column]})
+    desk.session.expire_all()
+
+
+def retyped(desk: Desk, column: str, kind: str) -> None:
+    """Have a file change a column's type."""
+    name, table = f"c{desk.columns[column]}", f"learners.w{desk.action.workflow_id}"
+    desk.session.execute(text(f"ALTER TABLE {table} ALTER {name} TYPE text"))
+    desk.session.execute(
+        text("UPDATE ontask.column SET type = :kind WHERE id = :id"), {"kind": kind, "id": desk.columns[column]}
+    )
+    desk.session.expire_all()
+
+
+def condition_names(desk: Desk) -> list[str]:
+    """The conditions in the list."""
+    return re.findall(r'<div class="condition-name">\s*<a [^>]*>([^<]*)</a>', desk.get().body)
+
+
+# -- conditions
+
+
+def test_a_condition_is_made_beside_the_text_and_counted(desk: Desk) -> None:
+    page = desk.get("/conditions", row=3)
+    assert page.status == 200
+    assert "New condition" in words(page)
+    assert "As Name 3 sees it" in words(page), "the rest of the page stays"
+    formula = json.dumps(desk.rule("quiz", "less", " 50 "))
+    page = desk.post("/conditions", {"name": " low  quiz ", "description": " half ", "formula": formula, "row": "3"})
+    said = desk.follow(page)
+    assert "“low quiz” can be used in the text now." in said
+    assert "As Name 3 sees it" in said
+    assert "low quiz not in the text half 5" in said
+    made = int(max(re.findall(r"/conditions/(\d+)", desk.get().body)))
+    stored = desk.get(f"/conditions/{made}", htmx=True)
+    assert shown_formula(stored) == desk.rule("quiz", "less", "50")
+    assert 'value="low quiz"' in stored.body
+    assert 'value="half"' in stored.body
+    assert "<html" not in stored.body
+
+
+def test_without_a_note_the_rules_are_said_in_words(desk: Desk) -> None:
+    desk.add("low", desk.rule("quiz", "less", "50"))
+    assert "quiz is less than 50" in words(desk.get())
+
+
+def test_the_script_gets_the_names_and_the_new_condition(desk: Desk) -> None:
+    fields = {"name": "low", "formula": json.dumps(desk.rule("quiz", "less", "50"))}
+    page = desk.post("/conditions", fields, htmx=True)
+    assert page.status == 200
+    names = re.search(r'data-names="([^"]*)" data-made="(\d+)"', page.body)
+    assert names
+    known = json.loads(unescape(names[1]))
+    assert known["conditions"] == [{"id": int(names[2]), "name": "low"}]
+    assert {one["name"] for one in known["columns"]} == set(desk.columns)
+
+
+REFUSED = [
+    ("", "less", "50", "name", "Type a name"),
+    ("x" * 256, "less", "50", "name", "at most 255 characters; this has 256"),
+    ('the "low"', "less", "50", "name", "straight quotes"),
+    ("__low", "less", "50", "name", "two underscores"),
+    ("quiz", "less", "50", "name", "A column of the table has this name"),
+    ("taken", "less", "50", "name", "Another condition of this message has this name"),
+    ("low", "less", "", "formula", "needs a value"),
+    ("low", "less", "many", "formula", "type a whole number"),
+    ("low", "begins_with", "5", "formula", "can't be compared like this"),
+    ("low", "between", ["9", "1"], "formula", "larger than the second"),
+]
+
+
+@pytest.mark.parametrize(("name", "operator", "value", "field", "hint"), REFUSED)
+def test_what_cannot_be_a_condition_is_refused_at_its_field(
+    desk: Desk, name: str, operator: str, value: Any, field: str, hint: str
+) -> None:
+    desk.add("taken", desk.rule("quiz", "is_null"))
+    formula = desk.rule("quiz", operator, value)
+    fields = {"name": name, "description": "keep “me”", "formula": json.dumps(formula), "row": "3"}
+    other = desk.add("other", desk.rule("quiz", "is_null"))
+    for path in ("/conditions", f"/conditions/{other}"):
+        for htmx in (True, False):
+            page = desk.post(path, fields, htmx=htmx)
+            assert page.status == 422
+            assert hint in problem(page, field)
+            assert 'value="keep “me”"' in page.body
+            assert f'value="{name.replace(chr(34), "&#34;")}"' in page.body
+            assert shown_formula(page) == formula
+            assert 'name="row" value="3"' in page.body
+    assert condition_names(desk) == ["taken", "other"]
+
+
+def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:
+    page = desk.post("/conditions", {"name": "", "description": "x" * 2049, "formula": ""})
+    assert "Type a name" in problem(page, "name")
+    assert "at most 2,048" in problem(page, "description")
+    assert "at least one rule" in problem(page, "formula")
+
+
+@pytest.mark.parametrize("formula", ["nonsense", "[1]", '"x"', '{"all": [{"any": 3}]}', "[" * 5000, '{"all": 5}'])
+def test_rules_that_no_form_sends_are_refused(desk: Desk, formula: str) -> None:
+    for path in ("/conditions", "/filter"):
+        page = desk.post(path, {"name": "low", "formula": formula})
+        assert page.status == 422
+    assert "reload the page" in count(desk, formula)
+    assert desk.stored().filter is None
+    assert "No conditions yet" in words(desk.get())
+
+
+def test_a_column_of_another_workflow_is_never_accepted(desk: Desk) -> None:
+    for column in (999_999, -1, "1; drop table", None, True, 1.5):
+        page = desk.post(
+            "/conditions", {"name": "low", "formula": json.dumps({"all": [{"column": column, "op": "is_null"}]})}
+        )
+        assert page.status == 422
+        assert "column" in problem(page, "formula")
+
+
+def test_a_message_can_have_two_hundred_conditions(desk: Desk) -> None:
+    for number in range(MAX_CONDITIONS):
+        made = make_condition(desk.session, desk.action, f"c {number}", desk.rule("quiz", "is_null"))
+    fields = {"name": "low", "formula": json.dumps(desk.rule("quiz", "less", "50"))}
+    page = desk.post("/conditions", fields)
+    assert "Delete another one first" in problem(page, "name")
+    assert desk.post(f"/conditions/{made.id}/copy").status == 422
+    assert desk.get().status == 200
+
+
+def test_a_changed_condition_keeps_its_place_in_the_text(desk: Desk) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    desk.save("{% if low %}try harder{% else %}well done{% endif %}")
+    assert (desk.mail(3), desk.mail(9)) == ("try harder", "well done")
+    fields = {"name": "low", "description": "", "formula": json.dumps(desk.rule("quiz", "greater", "50"))}
+    page = desk.post(f"/conditions/{low}", fields, htmx=True)
+    assert page.status == 200
+    assert "Saved." in page.body
+    assert (desk.mail(3), desk.mail(9)) == ("well done", "try harder")
+
+
+def test_after_a_new_name_the_whole_page_is_loaded_again(desk: Desk) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    desk.save("{% if low %}a{% endif %}")
+    fields = {"name": "weak", "formula": json.dumps(desk.rule("quiz", "less", "50"))}
+    page = desk.post(f"/conditions/{low}", fields, htmx=True)
+    assert desk.path in page.headers["HX-Redirect"]
+    assert desk.text() == "{% if weak %}a{% endif %}"
+
+
+def test_a_copy_of_a_condition_opens(desk: Desk) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"), description="half")
+    for name in ("Copy of low", "Copy of low (2)"):
+        said = desk.browser.follow(desk.post(f"/conditions/{low}/copy"))
+        assert f"This is the copy: “{name}”." in words(said)
+        assert shown_formula(said) == desk.rule("quiz", "less", "50")
+        assert 'value="half"' in said.body
+
+
+def test_the_longest_name_can_be_copied(desk: Desk) -> None:
+    low = desk.add("x" * 255, desk.rule("quiz", "less", "50"))
+    for _ in range(3):
+        page = desk.browser.follow(desk.post(f"/conditions/{low}/copy"))
+        name = re.search(r'id="f-name"[^>]*value="([^"]*)"', page.body, re.S)
+        assert name
+        assert len(name[1]) <= 255
+
+
+def test_a_condition_in_use_is_not_deleted_and_the_place_is_named(desk: Desk) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    also = desk.add("lower", desk.rule("quiz", "less", "20"))
+    desk.save(
+        "<p>Dear {{ name }},</p><p>{% if lower %}<b>much</b> &amp; more"
+        "{% elif not (lower or low) %}Well done{% endif %}</p>{{ low }}"
+    )
+    typed = {"name": "typed", "description": "typed too", "formula": json.dumps(desk.rule("quiz", "less", "7"))}
+    for fields in (typed, {}):
+        page = desk.post(f"/conditions/{low}/delete", fields)
+        assert page.status == 422
+        said = words(page)
+        assert "still uses “low”: in the text before “Well done”; at the end of the text. Take it out" in said
+    assert 'value="typed too"' in desk.post(f"/conditions/{low}/delete", typed).body
+    assert shown_formula(desk.post(f"/conditions/{low}/delete", typed)) == desk.rule("quiz", "less", "7")
+    assert "in the text before “much & more Well done”; in" in words(desk.post(f"/conditions/{also}/delete"))
+    assert desk.get(f"/conditions/{low}").status == 200
+    assert 'value="low"' in desk.get(f"/conditions/{low}").body
+
+
+def test_a_deleted_condition_is_taken_back(desk: Desk) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    page = desk.browser.follow(desk.post(f"/conditions/{low}/delete"))
+    assert "“low” is deleted." in words(page)
+    assert "No conditions yet" in words(page)
+    assert desk.get(f"/conditions/{low}").status == 404
+    assert desk.save("{% if low %}a{% endif %}")[0] == 422
+    undo = re.search(r'action="([^"]*/restore)"', page.body)
+    assert undo
+    assert "“low” is back." in desk.follow(desk.browser.post(undo[1]))
+    assert desk.save("{% if low %}a{% endif %}")[0] == 200
+
+
+def test_a_condition_comes_back_under_another_name_when_its_own_is_in_use(desk: Desk) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    desk.post(f"/conditions/{low}/delete")
+    desk.add("low", desk.rule("quiz", "less", "30"))
+    said = desk.follow(desk.post(f"/conditions/{low}/restore"))
+    assert "“low (2)” is back." in said
+    assert desk.save("{% if low (2) and not low %}a{% endif %}")[0] == 200
+
+
+def test_the_subject_of_an_earlier_run_keeps_no_condition_alive(desk: Desk) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    desk.action.send_defaults = {
+        "subject": f"{{% if @k{low} %}}Low{{% endif %}}",
+        "to_column_id": desk.columns["email"],
+    }
+    desk.session.flush()
+    desk.save("Hello")
+    assert desk.post(f"/conditions/{low}/delete").status == 303
+    page = desk.get("/send")
+    assert page.status == 200
+    assert f"deleted condition {low}" in page.body
+
+
+def test_a_condition_belongs_to_one_message(desk: Desk, workflow: Workflow) -> None:
+    other = make_action(desk.session, workflow, name="Other")
+    low = make_condition(desk.session, other, "low", desk.rule("quiz", "less", "50"))
+    assert desk.get(f"/conditions/{low.id}").status == 404
+    for part in ("", "/copy", "/delete", "/restore"):
+        assert desk.post(f"/conditions/{low.id}{part}", {"name": "x"}).status == 404
+
+
+def test_names_of_conditions_are_text(desk: Desk) -> None:
+    name = "<script>alert(1)</script> {{ x }} & “y”"
+    low = desk.add(name, desk.rule("quiz", "less", "50"), description=name)
+    for page in (desk.get(), desk.get(f"/conditions/{low}"), desk.get(f"/conditions/{low}", htmx=True)):
+        assert "<script>alert" not in page.body
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ x }} &amp; “y”" in page.body
+
+
+# -- the filter
+
+
+def test_a_filter_says_who_gets_the_message(desk: Desk) -> None:
+    assert "Sent to 12 of 12: everybody in the table" in words(desk.get())
+    said = desk.follow(desk.filter(desk.rule("quiz", "less", "50")))
+    assert "Saved." in said
+    assert "Sent to 5 of 12: quiz is less than 50" in said
+    assert shown_formula(desk.get("/filter")) == desk.rule("quiz", "less", "50")
+    said = desk.follow(desk.filter(None))
+    assert "Sent to 12 of 12" in said
+    assert desk.stored().filter is None
+
+
+def test_a_bad_filter_is_refused_and_stays_in_the_form(desk: Desk) -> None:
+    desk.filter(desk.rule("quiz", "less", "50"))
+    for htmx in (True, False):
+        bad = desk.rule("quiz", "less", "many")
+        page = desk.post("/filter", {"formula": json.dumps(bad), "row": "3"}, htmx=htmx)
+        assert page.status == 422
+        assert "type a whole number" in problem(page, "formula")
+        assert shown_formula(page) == bad
+        assert 'name="row" value="3"' in page.body
+    assert desk.stored().filter == desk.rule("quiz", "less", "50")
+
+
+def test_conditions_are_counted_among_those_who_get_the_message(desk: Desk) -> None:
+    desk.add("low", desk.rule("quiz", "less", "50"))
+    desk.add("top", desk.rule("quiz", "equal", "100"))
+    desk.filter(desk.rule("passed", "equal", "true"))
+    said = words(desk.get())
+    assert "quiz is less than 50 0 nobody" in said
+    assert "quiz is 100 1" in said
+    assert "None of these conditions holds for 5 of 6 learners" in said
+
+
+# -- counts while the rules are changed
+
+
+def test_the_count_says_how_many_in_words_and_who(desk: Desk) -> None:
+    said = count(desk, desk.rule("quiz", "less", "30"))
+    assert "3 of 12 learners: quiz is less than 30" in said
+    assert "These learners Name 1 s01Name 2 s02Name 3 s03" in said
+    assert "stored" not in said
+    assert "No conditions yet" in words(desk.get()), "nothing is stored"
+
+
+def test_the_count_shows_the_first_ten(desk: Desk) -> None:
+    said = count(desk, desk.rule("email", "contains", "@"))
+    assert "12 of 12 learners" in said
+    assert "The first ten of them" in said
+    assert "Name 10 s10" in said
+    assert "s11" not in said
+
+
+def test_a_condition_is_counted_inside_the_filter(desk: Desk) -> None:
+    desk.filter(desk.rule("passed", "equal", "true"))
+    said = count(desk, desk.rule("quiz", "less", "80"))
+    assert "2 of 6 learners who get this message: quiz is less than 80" in said
+    assert "Name 7 s07Name 8 s08" in said
+    said = count(desk, desk.rule("quiz", "less", "80"), "filter")
+    assert "8 of 12 learners: quiz is less than 80" in said
+
+
+def test_rules_that_are_not_finished_say_what_is_missing(desk: Desk) -> None:
+    assert "needs a value" in count(desk, desk.rule("quiz", "less"))
+    assert "type a whole number" in count(desk, desk.rule("quiz", "less", "x"))
+    assert "12 of 12 learners: everybody" in count(desk, None, "filter")
+    assert "Add a rule to say when the condition holds" in count(desk, None)
+
+
+def test_values_in_rules_and_lists_are_text(desk: Desk) -> None:
+    table, name = f"learners.w{desk.action.workflow_id}", f"c{desk.columns['name']}"
+    desk.session.execute(text(f"UPDATE {table} SET {name} = '<b>{{{{ x }}}}</b>' WHERE row_id = 1"))
+    formula = desk.rule("name", "equal", "<b>{{ x }}</b>")
+    page = desk.post("/count", {"what": "condition", "formula": json.dumps(formula)}, htmx=True)
+    assert "1 of 12 learners" in words(page)
+    assert page.body.count("&lt;b&gt;{{ x }}&lt;/b&gt;") == 2
+
+
+# -- columns that are gone or are of another type now
+
+
+@pytest.mark.parametrize("how", ["lost", "retyped"])
+def test_a_condition_that_cannot_be_run_is_shown_as_such(desk: Desk, how: str) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    desk.add("passed it", desk.rule("passed", "equal", "true"))
+    desk.save("<p>{{ name }}{% if low %} is low{% endif %}{% if passed it %} passed{% endif %}</p>")
+    if how == "lost":
+        lost(desk, "quiz")
+    else:
+        retyped(desk, "quiz", "text")
+    page = desk.get(row=9)
+    assert page.status == 200
+    said = words(page)
+    assert "can’t be used" in said
+    assert ("its column was deleted" if how == "lost" else "“quiz” can't be compared like this") in said
+    assert "true 6" in said or "yes 6" in said, "the other condition is still counted"
+    assert "Sent to 12 of 12" in said
+    assert "The condition “low” can’t be used any more." in desk.mail(9)
+    assert "“low” can’t be used any more" in desk.follow(desk.post("/test", {"row": "9"}))
+    assert desk.get("/learner", row=9, htmx=True).status == 200
+    assert desk.get(none=1).status == 200
+    assert desk.get("/learners", find="Name", htmx=True).status == 200
+    assert desk.get(f"/conditions/{low}").status == 200
+    assert desk.post(f"/conditions/{low}/copy").status == 303
+    repaired = {"name": "low", "formula": json.dumps(desk.rule("passed", "equal", "false"))}
+    assert desk.post(f"/conditions/{low}", repaired).status == 303
+    assert desk.mail(9) == "<p>Name 9 passed</p>"
+    assert desk.mail(1) == "<p>Name 1 is low</p>"
+
+
+@pytest.mark.parametrize("how", ["lost", "retyped"])
+def test_a_filter_that_cannot_be_run_is_shown_and_can_be_repaired(desk: Desk, workflow: Workflow, how: str) -> None:
+    desk.add("passed it", desk.rule("passed", "equal", "true"))
+    desk.filter(desk.rule("quiz", "less", "50"))
+    desk.save("<p>{{ name }}</p>")
+    if how == "lost":
+        lost(desk, "quiz")
+    else:
+        retyped(desk, "quiz", "text")
+    page = desk.get(row=3)
+    assert page.status == 200
+    assert "can’t be used any more" in words(page)
+    assert "It can’t be sent until you repair them" in words(page)
+    assert desk.get("/filter").status == 200
+    assert desk.get("/learner", htmx=True).status == 200
+    assert desk.get("/learners", find="Name", htmx=True).status == 200
+    assert desk.get("/preview", row=3).status == 404
+    assert desk.post("/test", {"row": "3"}).status == 303
+    assert "have to be repaired" in words(desk.browser.get(f"/workflows/{workflow.id}/actions"))
+    assert "6 of 12 learners: passed is yes" in count(desk, desk.rule("passed", "equal", "true"), "filter")
+    assert "6 of 12 learners" in count(desk, desk.rule("passed", "equal", "true"))
+    assert "Sent to 6 of 12: passed is yes" in desk.follow(desk.filter(desk.rule("passed", "equal", "true")))
+
+
+# -- who may
+
+
+def test_a_viewer_sees_conditions_and_has_no_forms(desk: Desk, session: Session, workflow: Workflow) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    viewer = desk_of(desk, member(session, workflow, WorkflowRole.VIEWER))
+    page = viewer.get()
+    assert "quiz is less than 50" in words(page)
+    assert 'href="' in page.body
+    assert not re.findall(r'(?:href|action|hx-get|hx-post)="[^"]*/(?:conditions|filter|test)', page.body)
+    for part in ("/conditions", f"/conditions/{low}", "/filter"):
+        assert viewer.get(part).status == 403
+        assert viewer.post(part, {"name": "x"}).status == 403
+    assert viewer.post(f"/conditions/{low}/delete").status == 403
