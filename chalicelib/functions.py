@@ -76,7 +76,7 @@ def each(event: dict[str, Any], context: Any, work: Callable[[dict[str, Any]], N
     for record in event["Records"]:
         try:
             body = json.loads(record["body"])
-            with logs.follow(str(body.get(logs.KEY, ""))):
+            with logs.follow(_id_of(context)), logs.follow(str(body.get(logs.KEY, ""))):
                 work(body)
         except Exception:
             logger().exception("record failed", extra={"record": record["messageId"]})
@@ -91,7 +91,8 @@ def at_alarm(context: Any, work: Callable[[], None]) -> None:
     """
     try:
         waking.wait(patience(context))
-        work()
+        with logs.follow(_id_of(context)):
+            work()
     except errors.Unavailable as error:
         logger().warning("an alarm is put off", extra={"reason": type(error).__name__})
         alarm.set_alarm(clock.now())
@@ -116,6 +117,11 @@ def give_back(records: Records) -> Failures:
 def patience(context: Any) -> float:
     """Return how long the invocation may wait for the database."""
     return min(waking.PATIENCE_SECONDS, seconds_left(context) - RESERVE_SECONDS)
+
+
+def _id_of(context: Any) -> str:
+    """Return the invocation's own id, for work that no request began."""
+    return str(getattr(context, "aws_request_id", ""))
 
 
 def seconds_left(context: Any) -> float:

@@ -7,6 +7,7 @@ happened and what kind it was is enough to find it.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from chalicelib.settings import settings
 
 #: The name of the id in log lines, metrics and queue messages.
 KEY = "correlation_id"
+#: A client may choose the id of its request (API Gateway, `$context.requestId`), and it ends up in a mail's header.
+_PLAIN = re.compile(r"[A-Za-z0-9_=-]{1,64}")
 
 _followed: ContextVar[str] = ContextVar(KEY, default="")
 
@@ -39,8 +42,8 @@ def correlation_id() -> str:
 
 @contextmanager
 def follow(correlation_id: str) -> Iterator[None]:
-    """Have everything inside carry this id; "" changes nothing."""
-    token = _followed.set(correlation_id or _followed.get())
+    """Have everything inside carry this id; "" or one that is not plain changes nothing."""
+    token = _followed.set(correlation_id if _PLAIN.fullmatch(correlation_id) else _followed.get())
     try:
         yield
     finally:

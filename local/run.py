@@ -96,7 +96,7 @@ def _settings(data: Path, database_url: str, base_url: str) -> dict[str, str]:
         "ONTASK_STAGE": "local", "DATABASE_URL": database_url, "BASE_URL": base_url, "SECRET_KEY": _secret(data),
         "POWERTOOLS_TRACE_DISABLED": "true",
     }  # fmt: skip
-    defaults = {"MAIL_RATE": "50", "SAFE_MODE_ADDRESS": SAFE_MODE}
+    defaults = {"MAIL_RATE": "50", "SAFE_MODE_ADDRESS": SAFE_MODE, "POWERTOOLS_LOG_LEVEL": "WARNING"}
     return {**defaults, **{name: os.environ[name] for name in defaults if name in os.environ}, **mine}
 
 

@@ -21,6 +21,8 @@ from chalicelib.settings import settings
 
 #: Our own header, for people who look for one mail in a mailbox or a log.
 MESSAGE_HEADER = "X-OnTask-Message"
+#: From a mail back to the lines in the log that it came from.
+CORRELATION_HEADER = "X-OnTask-Correlation"
 #: Longer ones are folded (RFC 5322 §2.1.1 asks for lines of at most 78 characters).
 MAX_PLAIN_SUBJECT = 65
 
@@ -48,12 +50,14 @@ class Head:
     bcc: tuple[str, ...] = ()
     track_opens: bool = False
     track_clicks: bool = False
+    correlation_id: str = ""
 
     @classmethod
     def of(cls, run: Run) -> Head:
         """Return a run's."""
         return cls(
-            run.from_name, run.reply_to, tuple(run.cc), tuple(run.bcc), run.track_opens, run.track_clicks
+            run.from_name, run.reply_to, tuple(run.cc), tuple(run.bcc), run.track_opens, run.track_clicks,
+            run.correlation_id,
         )  # fmt: skip
 
     @cached_property
@@ -69,6 +73,8 @@ class Head:
             lines.append("Cc: " + ",\r\n ".join(self.cc))
         if self.reply_to:
             lines.append(f"Reply-To: {self.reply_to}")
+        if self.correlation_id:
+            lines.append(f"{CORRELATION_HEADER}: {self.correlation_id}")
         return "\r\n".join([*lines, "MIME-Version: 1.0"])
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, database
+from chalicelib import clock, database, metrics
 from chalicelib.audit import service as audit
 from chalicelib.aws.mailer import Closed, Envelope, InDoubt, Mailer, NotSent, Refused
 from chalicelib.delivery import outbox, throttle, wakeups
@@ -88,6 +88,7 @@ def _judge(session: Session, lane: str) -> None:
     if unknown.total() < len(judged):
         wakeups.wake(session, lane)
     if unknown:
+        database.after_commit(session, lambda: metrics.put({metrics.MAILS_UNKNOWN: unknown.total()}, lane=lane))
         outbox.finish(session, runs=[run_id for _, _, run_id in unknown])
 
 
@@ -112,7 +113,7 @@ def _probe(lane: str, mailer: Mailer, configuration_set: str) -> None:
     try:
         mailer.send(envelope, letter.raw, configuration_set, tags)
     except (NotSent, Refused, Closed, InDoubt) as error:
-        logger().warning("probe not sent", extra={"reason": error.reason})
+        logger().warning("probe not sent", extra={"reason": type(error).__name__})
 
 
 def proven_at(session: Session, configuration_set: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -12,10 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from chalicelib import clock
+from chalicelib import clock, database, metrics
 from chalicelib.delivery import counters, outbox
 from chalicelib.delivery.links import LIFETIME
-from chalicelib.delivery.models import RANKS, Proof
+from chalicelib.delivery.models import BOUNCED, COMPLAINED, DELIVERED, RANKS, Proof
 from chalicelib.delivery.news import News, NotOurs, ProbeNews, read
 from chalicelib.logs import logger
 from chalicelib.settings import settings
@@ -73,7 +74,7 @@ _RECORD = text("""
         clicked_at = least(m.clicked_at, t.clicked_at), click_count = m.click_count + t.clicks,
         ended_at = CASE WHEN t.rank > m.rank THEN t.ended_at ELSE m.ended_at END
     FROM told t WHERE m.id = t.message_id
-    RETURNING m.id, m.run_id, t.opens
+    RETURNING m.id, m.run_id, t.opens, CASE WHEN t.rank > 0 THEN t.state END AS told
 """).bindparams(sent=RANKS["sent"])
 
 # The claim of the latest message of each configuration set that an SES event came for: evidence for later doubts.
@@ -84,6 +85,13 @@ _PROVE = text("""
     ON CONFLICT (configuration_set) DO UPDATE SET claimed_at = greatest(p.claimed_at, excluded.claimed_at)
     WHERE p.claimed_at IS NULL OR p.claimed_at < excluded.claimed_at
 """)
+
+
+METRICS = {
+    DELIVERED: metrics.MAILS_DELIVERED,
+    BOUNCED: metrics.MAILS_BOUNCED,
+    COMPLAINED: metrics.MAILS_COMPLAINED,
+}
 
 
 def understand(bodies: Sequence[str]) -> list[News | ProbeNews]:
@@ -117,6 +125,9 @@ def record(session: Session, found: Sequence[News | ProbeNews]) -> None:
     told_by_ses = [item.message_id for item in news if item.configuration_set]
     if told_by_ses:
         session.execute(_PROVE, {"ids": told_by_ses})
+    told = Counter(row.told for row in changed)
+    if counted := {metric: told[state] for state, metric in METRICS.items() if told[state]}:
+        database.after_commit(session, lambda: metrics.put(counted))
     runs = sorted({row.run_id for row in changed})
     if any(row.opens for row in changed):
         counters.write_opens(session, [row.id for row in changed if row.opens])

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from chalicelib import database, errors
+from chalicelib import database, errors, logs
 from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
 from chalicelib.delivery import doubt, plan, service, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
@@ -67,7 +67,7 @@ def deliver_test(task: Task, mailer: Mailer, sleep: Callable[[float], None] = ti
     if not isinstance(slot, throttle.Grant):
         raise errors.Unavailable("Other mails are leaving just now. This one follows in a minute.")
     sleep(max(0.0, slot.seconds_until_first()))
-    letter = compose(Head(), mail, str(task.payload["to"]), None)
+    letter = compose(Head(correlation_id=logs.correlation_id()), mail, str(task.payload["to"]), None)
     try:
         mailer.send(letter.envelope, letter.raw, settings().ses_configuration_set, {})
     except NotSent as error:

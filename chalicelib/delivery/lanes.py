@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, database, errors
+from chalicelib import clock, database, errors, metrics
 from chalicelib.audit import service as audit
 from chalicelib.aws.mailer import Mailer
 from chalicelib.delivery import throttle, wakeups
@@ -41,6 +41,7 @@ def close(session: Session, lane: str, reason: str, seconds: float | None) -> No
         audit.record(
             session, "run_paused", workflow_id=workflow_id, action_id=action_id, run_id=run_id, reason=reason
         )  # fmt: skip
+    database.after_commit(session, lambda: metrics.put({metrics.LANES_CLOSED: 1}, lane=lane))
     if until is not None:
         schedules.alarm(session, until)
 

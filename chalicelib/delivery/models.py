@@ -48,7 +48,8 @@ class Run(Base):
 
     `token` is of the form that was sent, so that sending it twice makes one run. `value_types` maps "c12" to
     the type of each column the text uses; `cost` is recipients per message;
-    `needs_opens_column`: a column for the opens is made before the planning.
+    `needs_opens_column`: a column for the opens is made before the planning. `correlation_id` is the request's in
+    which it was confirmed.
     """
 
     __tablename__ = "run"
@@ -91,6 +92,7 @@ class Run(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    correlation_id: Mapped[str] = mapped_column(default="")
 
 
 class Message(Base):

@@ -60,7 +60,7 @@ def read(body: str) -> News | ProbeNews | None:
         event = json.loads(outer["Message"])
         return _event(event) if isinstance(event, dict) and "mail" in event else None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise NotOurs(f"not readable: {error}") from error
+        raise NotOurs(f"not readable: {type(error).__name__}") from error
 
 
 def _hit(note: dict[str, Any]) -> News:

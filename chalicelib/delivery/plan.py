@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from chalicelib import clock
+from chalicelib import clock, database, logs, metrics
 from chalicelib.audit import service as audit
 from chalicelib.delivery import sources, wakeups
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.models import HELD, PAUSED, QUEUED, RANKS, RUNNING, SCHEDULED, SKIPPED, Message, Run
+from chalicelib.logs import logger
 
 #: Planning a million rows takes a minute; a page's time-out would be too short.
 TIMEOUT_SECONDS = 600
@@ -85,4 +87,12 @@ def release(session: Session, lane: str, closed_reason: str = "") -> int:
             session, "run_started", workflow_id=run.workflow_id, user_id=run.user_id, action_id=run.action_id,
             run_id=run.id, count=run.planned,
         )  # fmt: skip
+        if run.release_at is not None:
+            database.after_commit(session, partial(_tell_start, run, (now - run.release_at).total_seconds()))
     return len(runs)
+
+
+def _tell_start(run: Run, lateness: float) -> None:
+    with logs.follow(run.correlation_id):
+        metrics.put({metrics.LATENESS: lateness}, run=run.id)
+        logger().info("run started", extra={"run": run.id, "mails": run.planned})

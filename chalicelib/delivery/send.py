@@ -8,6 +8,7 @@ transaction that claims the next one.
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, database, errors
+from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
 from chalicelib.delivery import lanes, outbox, plan, throttle, wakeups
 from chalicelib.delivery.compose import Head, Letter, compose
@@ -35,6 +36,14 @@ UNREACHABLE_SECONDS = 15.0
 FINISH_EVERY = timedelta(seconds=1)
 
 TAG = "message"
+
+#: What each outcome counts as.
+METRICS = {
+    "sent": metrics.MAILS_SENT,
+    "failed": metrics.MAILS_FAILED,
+    "not_sent": metrics.MAILS_NOT_TAKEN,
+    "in_doubt": metrics.MAILS_IN_DOUBT,
+}
 
 
 @dataclass(frozen=True)
@@ -88,9 +97,16 @@ class Sender:
         self._grant: throttle.Grant | None = None
         self._unsettled: _Slice | None = None
         self._trouble = _Trouble()
+        self._told: defaultdict[int, Counter[str]] = defaultdict(Counter)
 
     def run(self) -> int:
         """Serve the lane; return how many messages were accepted."""
+        try:
+            return self._serve()
+        finally:
+            self._tell()
+
+    def _serve(self) -> int:
         accepted = 0
         if not self.open():
             return 0
@@ -179,6 +195,7 @@ class Sender:
             self._grant = self._grant.after(message.cost)
             outcome = self._deliver_one(message)
             slice_.outcomes.append(outcome)
+            self._told[message.run_id][outcome.kind] += 1
             if outcome.kind == "not_sent":
                 slice_.refused_cost += message.cost
         now = clock.now()
@@ -200,7 +217,8 @@ class Sender:
             self._trouble.wait_seconds = throttle.BURST.total_seconds() if error.too_fast else UNREACHABLE_SECONDS
             return Outcome(message.id, "not_sent", clock.now())
         except InDoubt as error:
-            logger().warning("mail in doubt", extra={"message_id": message.id, "reason": error.reason})
+            about = {"message_id": message.id, logs.KEY: self._written[message.run_id].head.correlation_id}
+            logger().warning("mail in doubt", extra={**about, "reason": type(error.__cause__).__name__})
             return Outcome(message.id, "in_doubt", clock.now())
         return Outcome(message.id, "sent", clock.now(), ses_id=ses_id)
 
@@ -215,7 +233,8 @@ class Sender:
         except errors.Invalid as error:
             return error.message
         except (ValueError, TypeError, LookupError, ArithmeticError):
-            logger().exception("mail not written", extra={"message_id": message.id})
+            about = {"message_id": message.id, logs.KEY: writing.head.correlation_id}
+            logger().exception("mail not written", extra=about)
             return "This mail could not be written."
 
     def hand_over(self, letter: Letter, message: Claimed) -> str:
@@ -239,6 +258,15 @@ class Sender:
         outbox.settle(session, slice_.outcomes, slice_.claimed_at)
         if slice_.refused_cost:
             throttle.give_back(session, self.lane, slice_.refused_cost)
+
+    def _tell(self) -> None:
+        """Count what this worker did, and log it for each run: once, because mails leave faster than lines."""
+        counts = sum(self._told.values(), Counter())
+        if counts:
+            metrics.put({metric: counts[kind] for kind, metric in METRICS.items()}, lane=self.lane)
+        for run_id, kinds in self._told.items():
+            with logs.follow(self._written[run_id].head.correlation_id):
+                logger().info("mails handed over", extra={"run": run_id, **kinds})
 
     def _let_go(self, session: Session) -> None:
         if self._grant is not None and self._grant.cost:

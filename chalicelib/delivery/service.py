@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, errors
+from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
 from chalicelib.audit import service as audit
 from chalicelib.delivery import plan, sources, throttle, wakeups
@@ -78,6 +78,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         leave_out_duplicates=order.leave_out_duplicates, needs_opens_column=order.opens_column == NEW,
         opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
+        correlation_id=logs.correlation_id(),
     )  # fmt: skip
     try:
         with session.begin_nested():

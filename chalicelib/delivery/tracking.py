@@ -59,7 +59,7 @@ def _note(hit: dict[str, object]) -> None:
     try:
         queue.send(settings().events_queue, {**hit, "at": clock.now().isoformat()})
     except errors.Unavailable:
-        logger().warning("a hit was lost", extra=hit)
+        logger().warning("a hit was lost", extra={"message_id": hit["message"]})
 
 
 @page(bp, "/u/{token}", access=Access.EVERYBODY)

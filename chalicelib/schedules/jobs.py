@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib import database, errors
+from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.logs import logger
 from chalicelib.schedules import service
-from chalicelib.schedules.models import DONE, FAILED
+from chalicelib.schedules.models import DONE, FAILED, Job
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,12 @@ def run(job_id: int) -> None:
         if row is None:
             return
         task = Task(row.id, row.workflow_id, row.user_id, row.payload, row.attempts)
+    with logs.follow(row.correlation_id):
+        _do(row, task)
+
+
+def _do(row: Job, task: Task) -> None:
+    about = {"job": row.id, "kind": row.kind}
     try:
         result = _kinds[row.kind](task)
     except errors.Unavailable as error:
@@ -65,11 +71,17 @@ def run(job_id: int) -> None:
         fields = getattr(error, "fields", {})
         with database.scope() as session:
             service.finish(session, row, FAILED, error.message, {"fields": fields})
+        metrics.put({metrics.JOBS_FAILED: 1}, **about)
+        logger().info("job failed", extra={**about, "reason": type(error).__name__})
         return
     except Exception:
-        logger().exception("job failed", extra={"job": job_id, "kind": row.kind})
+        metrics.put({metrics.JOBS_BROKEN: 1}, **about)
+        logger().exception("job broke", extra=about)
         with database.scope() as session:
             service.give_back(session, row, delay_seconds=RETRY_SECONDS, message="Trying again in a minute.")
         raise
     with database.scope() as session:
         service.finish(session, row, DONE, result=result)
+    lateness = (clock.now() - row.due_at).total_seconds()
+    metrics.put({metrics.JOBS_DONE: 1, metrics.LATENESS: lateness}, **about)
+    logger().info("job done", extra=about)

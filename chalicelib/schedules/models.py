@@ -15,7 +15,7 @@ QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 
 
 class Job(Base):
-    """One piece of long work; `kind` names the function that does it."""
+    """One piece of long work; `kind` names its function, `correlation_id` the request that asked for it."""
 
     __tablename__ = "job"
     __table_args__ = (Index("ix_job_open", "due_at", postgresql_where=text("state in ('queued', 'running')")),)
@@ -34,3 +34,4 @@ class Job(Base):
     lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    correlation_id: Mapped[str] = mapped_column(default="")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, database, errors
+from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.aws import alarm as alarm_clock
 from chalicelib.aws import queue
 from chalicelib.schedules.models import DONE, FAILED, QUEUED, RUNNING, Job
@@ -59,6 +59,7 @@ def enqueue(
     job = Job(
         kind=kind, payload=payload, workflow_id=workflow_id, user_id=user_id, state=QUEUED, progress=0,
         message="", result={}, attempts=0, due_at=due_at or now, created_at=now,
+        correlation_id=logs.correlation_id(),
     )  # fmt: skip
     session.add(job)
     session.flush()
@@ -101,6 +102,7 @@ def claim(session: Session, job_id: int) -> Job | None:
         return None
     if job.attempts >= MAX_ATTEMPTS:
         finish(session, job, FAILED, "This was tried five times and never came to an end.")
+        database.after_commit(session, lambda: metrics.put({metrics.JOBS_FAILED: 1}, kind=job.kind))
         return None
     job.state, job.attempts, job.lease_until = RUNNING, job.attempts + 1, now + LEASE
     alarm(session, job.lease_until)

@@ -10,10 +10,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event
 
 from chalicelib import clock, database, errors
-from chalicelib.aws import queue
 from chalicelib.database import migrate
 from chalicelib.schedules import jobs
 from chalicelib.schedules import service as schedules

@@ -178,6 +178,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("correlation_id", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["ontask.user.id"], name=op.f("fk_job_user_id"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(
             ["workflow_id"], ["ontask.workflow.id"], name=op.f("fk_job_workflow_id"), ondelete="CASCADE"
@@ -316,6 +317,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("correlation_id", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["action_id"], ["ontask.action.id"], name=op.f("fk_run_action_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["ontask.user.id"], name=op.f("fk_run_user_id"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(
