@@ -125,6 +125,7 @@ class Visit:
 
     def check(self) -> None:
         """Fail on a policy violation, a script error, a finding of axe-core or a page wider than the window."""
+        self.page.wait_for_load_state()
         self.problems += self.page.evaluate("window.__violations || []")
         assert self.problems == []
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
