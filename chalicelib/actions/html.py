@@ -49,6 +49,8 @@ SCHEMES = {"http", "https", "mailto"}
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _MARKER = re.compile("<!--\ue000([0-9]+)\ue001-->|\ue000([0-9]+)\ue001")
 _FIRST_ROW = re.compile(r"(<table\b[^<>]*>)(?=(?:\s|<!--\ue000[0-9]+\ue001-->)*<tr\b)", re.IGNORECASE)
+#: Inside of these a marker would be no comment but letters.
+_RAW_TEXT = re.compile(r"</?(?:textarea|xmp|plaintext|noembed|noframes|listing)\b[^<>]*>", re.IGNORECASE)
 _OUR_SIGNS = str.maketrans("", "", "\ue000\ue001")
 _SCHEME = re.compile(r"[\x00-\x20]*([a-zA-Z][a-zA-Z0-9+.-]*:)")
 
@@ -60,9 +62,9 @@ def clean(source: str) -> tuple[str, list[str]]:
     those in place; inside attributes they are letters. Cleaning twice changes nothing more.
     """
     marked, shown = _marked(source)
-    cleaned = _cleaner().clean(marked)
+    cleaned = _cleaned(marked)
     restored = _MARKER.sub(lambda found: shown[int(found[1] or found[2])], cleaned)
-    return _COMMENT.sub("", restored), list(_Reader(marked).taken_out)
+    return _without_comments(restored), list(_Reader(marked).taken_out)
 
 
 def displaced(source: str) -> str:
@@ -73,14 +75,14 @@ def displaced(source: str) -> str:
     if "<table" not in source.lower():
         return ""
     marked, _ = _marked(source)
-    before, after = _Reader(marked).parts, _Reader(_cleaner().clean(marked)).parts
+    before, after = _Reader(marked).parts, _Reader(_cleaned(marked)).parts
     pairs = ((old, new) for old, new in zip(before, after, strict=False) if old != new)
     return next((old or new for old, new in pairs), "")
 
 
 def _marked(source: str) -> tuple[str, list[str]]:
     """Return the text with a marker for each tag of our language, and these tags."""
-    source = _COMMENT.sub("", source.translate(_OUR_SIGNS))
+    source = _without_comments(source.translate(_OUR_SIGNS))
     tags, _ = find_tags(source, is_html=True)
     pieces, shown, position = [], [], 0
     for number, (tag, context) in enumerate(zip(tags, contexts(source, tags), strict=True)):
@@ -92,6 +94,18 @@ def _marked(source: str) -> tuple[str, list[str]]:
         position = tag.end
     # The cleaner opens a table's body before its first row: a tag between the two would be left outside.
     return _FIRST_ROW.sub(r"\1<tbody>", "".join([*pieces, source[position:]])), shown
+
+
+def _without_comments(source: str) -> str:
+    """Return the text without comments; one that never ends is text, as it would hide all that follows it."""
+    # Up to the last end of one: a search for an end that is not there would begin again at each beginning.
+    end = source.rfind("-->") + len("-->")
+    return (_COMMENT.sub("", source[:end]) + source[end:]).replace("<!--", "&lt;!--")
+
+
+def _cleaned(marked: str) -> str:
+    cleaned: str = _cleaner().clean(_RAW_TEXT.sub("", marked))
+    return cleaned
 
 
 @cache

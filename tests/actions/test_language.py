@@ -181,6 +181,14 @@ def test_a_huge_message_is_stopped() -> None:
         written("{{ name }}" * 20, c1="x" * 100_000)
 
 
+def test_a_text_full_of_mistakes_is_refused_without_a_search_for_each() -> None:
+    with pytest.raises(TemplateError) as caught:
+        names_to_ids("{{ nme }} " * 5_000 + "{{" * 5_000, NAMES)
+    assert len(caught.value.problems) == 100
+    assert [bool(problem.suggestions) for problem in caught.value.problems] == [True] * 20 + [False] * 80
+    assert caught.value.fields["text"].endswith("\n… and 4,901 more.")
+
+
 def test_the_names_a_text_uses_are_known() -> None:
     assert references(names_to_ids("{{ name }}{% if low quiz or high %}{% endif %}", NAMES)) == {"c1", "k1", "k2"}
 
@@ -202,6 +210,14 @@ def test_what_was_deleted_is_called_so_and_not_saved_again() -> None:
         ("<iframe src=x></iframe>a", "a", ["iframe"]),
         ("<form><input name=a>b</form>", "b", ["form", "input"]),
         ("<!-- secret -->a", "a", []),
+        ("a <!-- b {{ @c1 }} c", "a &lt;!-- b {{ @c1 }} c", []),
+        ("<!<!-- x -->-- {{ @c1 }}", "&lt;!-- {{ @c1 }}", []),
+        ("<!--" * 40_000, "&lt;!--" * 40_000, []),
+        ("<textarea>{{ @c1 }} <b>b</b></textarea>", "{{ @c1 }} <b>b</b>", ["textarea"]),
+        ("<xmp>{% if @k1 %}a{% endif %}</xmp>", "{% if @k1 %}a{% endif %}", ["xmp"]),
+        ('<p title="{">{% if @k1 %}a{% endif %}</p>', '<p title="{">{% if @k1 %}a{% endif %}</p>', []),
+        ("<table>{% if @k1 %}<tr><td>a</td></tr>{% endif %}<tr><td>b</td></tr></table>",
+         "<table><tbody>{% if @k1 %}<tr><td>a</td></tr>{% endif %}<tr><td>b</td></tr></tbody></table>", []),
         ("<h1>a</h1><table><tr><td>b</td></tr></table>",
          "<h1>a</h1><table><tbody><tr><td>b</td></tr></tbody></table>", []),
     ],

@@ -45,7 +45,7 @@ def known(columns: list[str], conditions: list[str]) -> Names:
 
 
 @given(columns=some_names, conditions=some_names, test=tests)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @pytest.mark.parametrize("output", ["html", "text", "json"])
 def test_any_names_go_there_and_back(output: Any, columns: list[str], conditions: list[str], test: str) -> None:
     names = known(columns, conditions)

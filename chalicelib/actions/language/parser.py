@@ -47,6 +47,8 @@ MAX_TAG = 4_000
 MAX_NESTING = 20
 MAX_BRANCHES = 100
 MAX_FILTERS = 5
+#: So many mistakes are told with names that look alike: with a thousand columns looking for them takes its time.
+MAX_SUGGESTED = 20
 
 _TAG_WORDS = ("if", "elif", "else", "endif")
 _WORD = re.compile(r"\s*([^\s\"()]*)")
@@ -92,6 +94,7 @@ class _Parser:
         self._is_html = is_html
         self._places = Places(source)
         self._problems: list[Problem] = []
+        self._suggested = 0
         self._stack = [_Frame("text", Context())]
 
     def parse(self) -> tuple[Node, ...]:
@@ -126,6 +129,12 @@ class _Parser:
 
     def _wrong(self, offset: int, message: str, suggestions: list[str] | None = None, name: str | None = None) -> None:
         self._problems.append(self._places.problem(offset, message, suggestions or (), name))
+
+    def _close_to(self, name: str, *, tests: bool = False) -> list[str]:
+        if self._names is None or self._suggested == MAX_SUGGESTED:
+            return []
+        self._suggested += 1
+        return self._names.close_to(name, tests=tests)
 
     def _unclosed(self, frame: _Frame) -> None:
         if frame.tag is not None and frame.kind == "if":
@@ -240,7 +249,7 @@ class _Parser:
             elif names is not None and _find(names, error.piece):
                 self._wrong(offset, f"“{error.piece}” is neither a condition nor a yes/no column: an if tests those.")
             else:
-                close = names.close_to(error.piece, tests=True) if names else []
+                close = self._close_to(error.piece, tests=True)
                 self._wrong(
                     offset,
                     f"There is no condition “{error.piece}”. An if takes names of conditions and yes/no columns, "
@@ -267,7 +276,7 @@ class _Parser:
         reference, end = found
         if reference is None:
             name = text[start:end].strip().strip('"')
-            close = self._names.close_to(name) if self._names else []
+            close = self._close_to(name)
             self._wrong(tag.offsets[start], f"There is no column, attribute or condition “{name}”.", close, name)
             return
         self._top.body.append(Value(reference, self._read_filters(tag, end), context.attribute))

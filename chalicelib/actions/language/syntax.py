@@ -138,14 +138,20 @@ class Problem:
         return f"Line {self.line}, column {self.column}: {self.message}{hint}"
 
 
+#: More mistakes than this are not told at once.
+MAX_TOLD = 100
+
+
 class TemplateError(errors.Invalid):
     """Raised when a text can't be used. The first of `problems` is also in the attributes of the error itself."""
 
     def __init__(self, problems: Sequence[Problem], field: str = "text") -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+        found = sorted(problems, key=lambda problem: (problem.line, problem.column))
+        self.problems = tuple(found[:MAX_TOLD])
         first = self.problems[0]
         self.line, self.column, self.suggestions = first.line, first.column, first.suggestions
-        super().__init__(first.message, {field: "\n".join(map(str, self.problems))})
+        more = [f"… and {len(found) - MAX_TOLD:,} more."] if len(found) > MAX_TOLD else []
+        super().__init__(first.message, {field: "\n".join([*map(str, self.problems), *more])})
 
 
 class RenderError(errors.Invalid):
