@@ -186,7 +186,7 @@ def test_a_text_full_of_mistakes_is_refused_without_a_search_for_each() -> None:
         names_to_ids("{{ nme }} " * 5_000 + "{{" * 5_000, NAMES)
     assert len(caught.value.problems) == 100
     assert [bool(problem.suggestions) for problem in caught.value.problems] == [True] * 20 + [False] * 80
-    assert caught.value.fields["text"].endswith("\n… and 4,901 more.")
+    assert caught.value.fields["text"].endswith("\n… and 9,900 more.")
 
 
 def test_the_names_a_text_uses_are_known() -> None:
