@@ -19,6 +19,7 @@ from chalicelib.actions.routes import bp as actions
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
+from chalicelib.logs import logger
 from chalicelib.settings import settings
 from chalicelib.tables.column_routes import bp as columns
 from chalicelib.tables.download_routes import bp as downloads
@@ -31,7 +32,8 @@ from chalicelib.workflows.routes import bp as workflows
 #: for a function that is throttled are counted as failed.
 AT_ONCE = 5
 
-app = Chalice(app_name="ontask")
+app = Chalice(app_name="ontask", configure_logs=False)
+logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (

@@ -74,13 +74,12 @@ def each(event: dict[str, Any], context: Any, work: Callable[[dict[str, Any]], N
         return give_back(event["Records"])
     failed = []
     for record in event["Records"]:
-        try:
-            body = json.loads(record["body"])
-            with logs.follow(_id_of(context)), logs.follow(str(body.get(logs.KEY, ""))):
-                work(body)
-        except Exception:
-            logger().exception("record failed", extra={"record": record["messageId"]})
-            failed.append(record)
+        with logs.follow(_id_of(context)), logs.follow(_id_in(record["body"])):
+            try:
+                work(json.loads(record["body"]))
+            except Exception:
+                logger().exception("record failed", extra={"record": record["messageId"]})
+                failed.append(record)
     return give_back(failed)
 
 
@@ -122,6 +121,14 @@ def patience(context: Any) -> float:
 def _id_of(context: Any) -> str:
     """Return the invocation's own id, for work that no request began."""
     return str(getattr(context, "aws_request_id", ""))
+
+
+def _id_in(body: str) -> str:
+    """Return the correlation id that a message carries; "" when there is none, or no message to speak of."""
+    try:
+        return str(json.loads(body)[logs.KEY])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def seconds_left(context: Any) -> float:
