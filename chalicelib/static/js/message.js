@@ -93,8 +93,11 @@ function showSignIn() {
 
 // -- the rest of the page follows the stored text
 
+// The page's own address with the learner that is shown; an open panel has one of its own.
+const here = () => root.dataset.here + location.search;
+
 function refresh() {
-  return htmx.ajax("GET", location.href, { source: "#preview", target: "#preview", select: "#preview", selectOOB: "#who", swap: "outerMorph" });
+  return htmx.ajax("GET", here(), { source: "#preview", target: "#preview", select: "#preview", selectOOB: "#who", swap: "outerMorph" });
 }
 
 // Whatever leaves the page or shows the message waits until the text is stored.
@@ -136,6 +139,7 @@ root.addEventListener("open-condition", ({ detail }) => {
 
 function closePanel() {
   panel.replaceChildren();
+  if (location.pathname !== root.dataset.here) history.replaceState(history.state, "", here());
   waiting = null;
   if (opener?.isConnected) opener.focus(); else if (!editor.isSource) editor.view.focus();
 }

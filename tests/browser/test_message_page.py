@@ -1,0 +1,141 @@
+"""The page of a message in a real browser: saving, two people at once, conditions beside the text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from sqlalchemy.orm import Session
+
+from chalicelib import database
+from chalicelib.actions.models import Action
+from chalicelib.workflows.models import Workflow
+from local import postgres
+from tests.browser.conftest import PASSWORD, Visit
+from tests.factories import make_action, make_condition, make_table
+
+MESSAGE = "<p>Dear {{{{ @c{name} }}}}</p>{{% if @k{low} %}}<p>Read chapter 3.</p>{{% endif %}}"
+
+
+@pytest.fixture
+def message(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+    """The page of a message with one condition, for three learners."""
+    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
+    visit.page.fill("input[name=name]", "Biology 101")
+    visit.page.get_by_role("button", name="Create the workflow").click()
+    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
+    workflow_id = int(visit.page.url.rpartition("/")[2])
+    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
+    with Session(engine) as session:
+        workflow = session.get_one(Workflow, workflow_id)
+        rows = [(f"s{n}", f"s{n}@uni.example", f"Name {n}", n * 30) for n in range(1, 4)]
+        kinds = {"key": "text", "email": "text", "name": "text", "quiz": "integer"}
+        ids = make_table(session, workflow, kinds, rows)
+        action = make_action(session, workflow)
+        low = make_condition(
+            session, action, "low quiz", {"all": [{"column": ids["quiz"], "op": "less", "value": "50"}]}
+        )
+        session.get_one(Action, action.id).text = MESSAGE.format(name=ids["name"], low=low.id)
+        action_id = action.id
+        session.commit()
+    engine.dispose()
+    visit.go(f"/workflows/{workflow_id}/actions/{action_id}")
+    return visit
+
+
+def write(page: Page, words: str) -> None:
+    """Type at the end of the first paragraph."""
+    page.locator(".message-text p").first.click()
+    page.keyboard.press("End")
+    page.keyboard.type(words, delay=5)
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#save-state")).to_have_text("Saved")
+
+
+def test_what_two_people_write_at_once_is_not_lost(message: Visit, context: BrowserContext) -> None:
+    mine, theirs = message.page, context.new_page()
+    theirs.goto(mine.url)
+    write(theirs, " of mine")
+    saved(theirs)
+    write(mine, " and all")
+    expect(mine.locator("#save-state")).to_have_text("Not saved: somebody else changed it")
+    expect(mine.locator("#text-problems pre")).to_contain_text("of mine")
+    message.check()
+    mine.get_by_role("button", name="Take theirs").click()
+    expect(mine.locator(".message-text")).to_contain_text("of mine")
+    mine.get_by_text("What you had written").first.click()
+    expect(mine.get_by_label("What you had written")).to_have_value(re.compile("and all"))
+    write(mine, " too")
+    saved(mine)
+    write(theirs, " again")
+    expect(theirs.locator("#save-state")).to_have_text("Not saved: somebody else changed it")
+    theirs.get_by_role("button", name="Keep mine").click()
+    saved(theirs)
+    mine.reload()
+    expect(mine.locator(".message-text")).to_contain_text("of mine again")
+
+
+def test_who_was_signed_out_signs_in_beside_and_loses_nothing(message: Visit, context: BrowserContext) -> None:
+    page, other = message.page, context.new_page()
+    other.goto(message.product.url + "/workflows")
+    other.get_by_role("button", name="Sign out").click()
+    write(page, ", hello")
+    expect(page.locator("#save-state")).to_have_text("Not saved: you are signed out")
+    message.check()
+    with context.expect_page() as opened:
+        page.get_by_role("link", name="Sign in in another tab").click()
+    email = re.sub(r"\W+", "-", "test_who_was_signed_out_signs_in_beside_and_loses_nothing") + "@uni.example"
+    opened.value.fill("input[name=email]", email)
+    opened.value.fill("input[name=password]", PASSWORD)
+    opened.value.keyboard.press("Enter")
+    opened.value.wait_for_url(re.compile("/workflows"))
+    expect(page.locator("#save-state")).to_have_text("Saved", timeout=15_000)
+    page.reload()
+    expect(page.locator(".message-text")).to_contain_text(", hello")
+
+
+def test_a_link_waits_until_the_text_is_stored(message: Visit) -> None:
+    page = message.page
+    write(page, ", written a moment ago")
+    page.get_by_role("link", name="Send…").click()
+    expect(page.locator("#receipt summary").first).to_be_visible()
+    page.get_by_role("link", name="Back to the text").click()
+    expect(page.locator(".message-text")).to_contain_text(", written a moment ago")
+
+
+def test_a_condition_is_renamed_copied_refused_and_deleted(message: Visit) -> None:
+    page = message.page
+    page.get_by_role("button", name="if low quiz: change this condition").click()
+    page.get_by_role("menuitem", name="Change the rules of “low quiz”").click()
+    expect(page.locator("#count")).to_contain_text("1 of 3 learners")
+    page.get_by_label("Name", exact=True).fill("weak and tired")
+    page.locator("#panel").get_by_role("button", name="Save").click()
+    expect(page.locator(".message-text").get_by_role("group", name='if "weak and tired"')).to_be_visible()
+    page.get_by_role("link", name="weak and tired", exact=True).click()
+    page.locator("#panel").get_by_role("button", name="Delete").click()
+    expect(page.locator("#panel").get_by_role("alert").first).to_contain_text("still uses “weak and tired”")
+    message.check()
+    page.locator("#panel").get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("heading", name="Condition “Copy of weak and tired”")).to_be_visible()
+    page.locator("#panel").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("link", name="Copy of weak and tired")).to_have_count(0)
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.get_by_role("link", name="Copy of weak and tired")).to_be_visible()
+
+
+def test_one_learners_version_is_sent_to_oneself(message: Visit) -> None:
+    page = message.page
+    before = len(message.product.mails())
+    write(page, ", dear")
+    page.get_by_role("link", name="Next learner").click()
+    expect(page.get_by_role("heading", name="As Name 2 sees it")).to_be_visible()
+    page.get_by_role("button", name="Send this one to me").click()
+    expect(page.get_by_role("status").first).to_contain_text("as Name 2 would get it")
+    for _ in range(100):
+        if len(message.product.mails()) > before:
+            break
+        page.wait_for_timeout(100)
+    assert len(message.product.mails()) == before + 1
