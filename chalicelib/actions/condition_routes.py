@@ -171,6 +171,7 @@ def _condition_panel(
 def _panel(
     request: Request, editor: Editor, template: str, *, problems: dict[str, str] | None = None, **context: Any
 ) -> Answer:
+    context["rule_problems"] = editor.problems_of(context["formula"])
     if not request.wants_part:
         return show_editor(request, editor, panel=template, problems=problems, **context)
     return render(

@@ -100,13 +100,17 @@ class Editor:
 
     def problem_of(self, formula: Any) -> str:
         """Say why a stored formula can't be run; nothing when it can."""
+        return next(iter(self.problems_of(formula).values()), "")
+
+    def problems_of(self, formula: Any) -> dict[str, str]:
+        """Say what is wrong with each rule of a formula, by its place such as "rule 2"; empty when it can be run."""
         if not formula:
-            return ""
+            return {}
         try:
             check(formula, self.columns, self.workflow.time_zone)
         except errors.Invalid as error:
-            return error.message
-        return ""
+            return error.fields or {"formula": error.message}
+        return {}
 
     @cached_property
     def usable(self) -> list[Condition]:

@@ -28,6 +28,14 @@ def shown_formula(page: Page) -> dict[str, Any]:
     return formula
 
 
+def rule_problems(page: Page) -> dict[str, str]:
+    """What is said at single rules."""
+    found = re.search(r"data-problems='([^']*)'", page.body)
+    assert found, "the page has no rules"
+    problems: dict[str, str] = json.loads(unescape(found[1]))
+    return problems
+
+
 def count(desk: Desk, formula: dict[str, Any] | str | None, what: str = "condition") -> str:
     """What stands below the rules while they are changed."""
     sent = formula if isinstance(formula, str) else json.dumps(formula) if formula else ""
@@ -128,6 +136,19 @@ def test_what_cannot_be_a_condition_is_refused_at_its_field(
             assert shown_formula(page) == formula
             assert 'name="row" value="3"' in page.body
     assert condition_names(desk) == ["taken", "other"]
+
+
+def test_each_wrong_rule_is_told(desk: Desk) -> None:
+    rules = [desk.rule("quiz", "less", value)["all"][0] for value in ("5", "x", "")]
+    formula = {"all": [*rules, {"any": [desk.rule("name", "less", "5")["all"][0]]}]}
+    for path in ("/conditions", "/filter"):
+        for htmx in (True, False):
+            page = desk.post(path, {"name": "low", "formula": json.dumps(formula)}, htmx=htmx)
+            assert page.status == 422
+            told = rule_problems(page)
+            assert list(told) == ["rule 2", "rule 3", "rule 4.1"]
+            assert "type a whole number" in told["rule 2"]
+    assert rule_problems(desk.get("/conditions")) == {}
 
 
 def test_all_that_is_wrong_is_told_at_once(desk: Desk) -> None:
@@ -368,6 +389,7 @@ def test_a_condition_that_cannot_be_run_is_shown_as_such(desk: Desk, how: str) -
         lost(desk, "quiz")
     else:
         retyped(desk, "quiz", "text")
+    assert list(rule_problems(desk.get(f"/conditions/{low}"))) == ["rule 1"], "the form says which rule it is"
     page = desk.get(row=9)
     assert page.status == 200
     said = words(page)
@@ -401,7 +423,7 @@ def test_a_filter_that_cannot_be_run_is_shown_and_can_be_repaired(desk: Desk, wo
     assert page.status == 200
     assert "can’t be used any more" in words(page)
     assert "It can’t be sent until you repair them" in words(page)
-    assert desk.get("/filter").status == 200
+    assert list(rule_problems(desk.get("/filter"))) == ["rule 1"]
     assert desk.get("/learner", htmx=True).status == 200
     assert desk.get("/learners", find="Name", htmx=True).status == 200
     assert desk.get("/preview", row=3).status == 404
