@@ -96,6 +96,10 @@ def at_alarm(context: Any, work: Callable[[], None]) -> None:
         logger().warning("an alarm is put off", extra={"reason": type(error).__name__})
         alarm.set_alarm(clock.now())
         raise
+    except Exception:
+        logger().exception("an alarm failed")
+        # Lambda writes what is raised into the log, words and all.
+        raise RuntimeError("An alarm failed; see the log.") from None
 
 
 def is_database_ready(context: Any) -> bool:
