@@ -137,11 +137,10 @@ def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
     except Exception:
         request_id = raw.context.get("requestId", "")
         logger().exception("request failed", extra={"route": raw.context.get("resourcePath")})
-        answer = Answer(
-            status=500, template="error.html", context={"title": "Something went wrong", "request_id": request_id,
-            "message": "This is our fault, not yours. Nothing was changed."},
-        )  # fmt: skip
-        return _finish(_read(raw, None), answer)
+        request = _read(raw, None)
+        message = "This is our fault, not yours. Nothing was changed; please try again."
+        context = {"title": "Something went wrong", "message": message, "fields": {}, "request_id": request_id}
+        return _finish(request, _shown(request, 500, context, {}))
 
 
 def _read(raw: Any, session: Any) -> Request:
@@ -234,10 +233,15 @@ def _error_answer(request: Request | None, error: errors.AppError) -> Answer:
     headers: dict[str, str] = {}
     if isinstance(error, errors.Limit) and error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
+    return _shown(request, error.status, context, headers)
+
+
+def _shown(request: Request | None, status: int, context: dict[str, Any], headers: dict[str, str]) -> Answer:
+    """Show what went wrong: as a page, or as a toast when the page asked for a part of itself."""
     if request is not None and request.wants_part:
         headers |= {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
-        return Answer(status=error.status, template="_toast.html", context=context, headers=headers)
-    return Answer(status=error.status, template="error.html", context=context, headers=headers)
+        return Answer(status=status, template="_toast.html", context=context, headers=headers)
+    return Answer(status=status, template="error.html", context=context, headers=headers)
 
 
 def _finish(request: Request, answer: Answer) -> Response:

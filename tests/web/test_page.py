@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pytest
+from sqlalchemy.orm import Session
+
+from chalicelib.workflows.models import Workflow
 from tests.conftest import Browser
 
 
@@ -28,6 +32,21 @@ def test_an_error_for_htmx_is_a_toast_and_not_a_page(client: Browser) -> None:
     assert part.status == 404
     assert part.headers["HX-Retarget"] == "#toasts"
     assert "<html" not in part.body
+
+
+@pytest.mark.parametrize("as_part", [True, False])
+def test_our_own_mistakes_are_said_with_a_number_to_report(
+    client: Browser, session: Session, workflow: Workflow, as_part: bool
+) -> None:
+    # A table that is gone behind our back: nothing a person could do.
+    workflow.row_count = 3
+    session.flush()
+    answer = client.get(f"/workflows/{workflow.id}/table", htmx=as_part)
+    assert answer.status == 500
+    assert "This is our fault, not yours. Nothing was changed" in answer.body
+    assert ("<html" in answer.body) == (not as_part)
+    assert answer.headers.get("HX-Retarget") == ("#toasts" if as_part else None)
+    assert client.get("/workflows").status == 200
 
 
 def test_health_is_told_without_touching_the_database(visitor: Browser, count_statements) -> None:  # type: ignore[no-untyped-def]
