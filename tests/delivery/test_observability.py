@@ -17,6 +17,7 @@ from chalicelib.aws import alarm
 from chalicelib.delivery.models import Message, Run
 from chalicelib.schedules import jobs
 from chalicelib.schedules import service as schedules
+from chalicelib.schedules.models import Job
 from chalicelib.settings import settings
 from local.workers import daily_event
 from tests.conftest import Browser, signed_in
