@@ -8,20 +8,22 @@ from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
-import jwt
-
 from chalicelib import clock
 from chalicelib.settings import secret_key
 
 
 def sign(purpose: str, claims: dict[str, Any], lifetime: timedelta) -> str:
     """Return a JWT (RFC 7519) good for `lifetime` and for `purpose` only."""
+    import jwt
+
     expires = int((clock.now() + lifetime).timestamp())
     return jwt.encode({**claims, "aud": purpose, "exp": expires}, secret_key(), algorithm="HS256")
 
 
 def read(purpose: str, token: str) -> dict[str, Any] | None:
     """Return the claims of a token made for `purpose`; None when it is altered, foreign or expired."""
+    import jwt
+
     try:
         # The expiry is compared with our clock, not the library's, so that tests can set the time.
         claims: dict[str, Any] = jwt.decode(

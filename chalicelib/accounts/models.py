@@ -1,7 +1,5 @@
 """Who may come in: users, their sessions, one-time links, and the brake on wrong passwords."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from uuid import UUID
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import available_timezones
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
@@ -90,6 +89,8 @@ def create_user(session: Transaction, email: str, name: str, role: Role) -> tupl
 
     Raises errors.Invalid for a bad address or one that has an account.
     """
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         checked = validate_email(email.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:

@@ -1,7 +1,5 @@
 """Messages and their conditions. Texts and formulas hold ids; names are looked up when somebody sees them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The event log: what happened, when, by whom."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -35,7 +35,7 @@ class Audience:
     skip_rows: Sequence[int] = ()
     leave_out_duplicates: bool = True
     label_column_id: int | None = None
-    only_rows: Sequence[int] | sa.Select[tuple[int]] | None = None
+    only_rows: Sequence[int] | sa.Select[int] | None = None
 
     @property
     def learners(self) -> sa.TableClause:

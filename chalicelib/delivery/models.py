@@ -1,7 +1,5 @@
 """Runs, their messages, what the mail service said about them, and how fast each lane may go."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -280,7 +280,7 @@ def _counted(session: Session, lane: str, state: Pace) -> Pace:
     return replace(state, sent_24h=int(session.scalar(_recent(lane)) or 0))
 
 
-def _recent(lane: str) -> Select[tuple[int]]:
+def _recent(lane: str) -> Select[int]:
     recent = (LaneMinute.lane == lane) & (LaneMinute.minute > clock.now() - DAY)
     return select(func.coalesce(func.sum(LaneMinute.sent), 0)).where(recent)
 

@@ -1,7 +1,5 @@
 """Work for later, as rows: a lost or doubled queue message changes nothing."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a workflow's table of learners looks like. The rows themselves are in `learners.w<workflow id>`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

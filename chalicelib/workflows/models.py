@@ -1,7 +1,5 @@
 """A workflow: one class, its table, its messages and the people who work on it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey

@@ -1,7 +1,5 @@
 """Uploads on their way to the table, and the earlier tables that can be brought back."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 
