@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -66,13 +66,12 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
     if not columns:
         return {}
     sample = _sample(row_count)
-    numbers = _pairs((column.id, _as_number(column)) for column in columns if column.type != "text")
-    words = _pairs((column.id, f"left(c{column.id}, {MAX_WORD})") for column in columns if column.type == "text")
+    numbers = _pairs("double precision", {c.id: _as_number(c) for c in columns if c.type != "text"})
+    words = _pairs("text", {c.id: f"left(c{c.id}, {MAX_WORD})" for c in columns if c.type == "text"})
     # Numbers beyond 1e100 would overflow sums and buckets; they are left out of the picture.
     statement = f"""
         WITH looked_at AS MATERIALIZED (SELECT * FROM {table(workflow_id)} {sample}),
-        numbers AS (SELECT v.id, CASE WHEN abs(v.x) < 1e100 THEN v.x END AS x
-                    FROM looked_at, LATERAL (VALUES {numbers or "(0, CAST(NULL AS double precision))"}) v(id, x)),
+        numbers AS MATERIALIZED (SELECT v.id, CASE WHEN abs(v.value) < 1e100 THEN v.value END AS x FROM {numbers} v),
         ranges AS (SELECT id, min(x) AS lo, max(x) AS hi, avg(x) AS mean, count(x) AS present, count(*) AS total
                    FROM numbers GROUP BY id),
         bars AS (SELECT n.id,
@@ -80,8 +79,7 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
                              ELSE 1 END AS bar,
                         count(*) AS height
                  FROM numbers n JOIN ranges r ON r.id = n.id WHERE n.x IS NOT NULL GROUP BY 1, 2),
-        words AS (SELECT v.id, v.word, count(*) AS height
-                  FROM looked_at, LATERAL (VALUES {words or "(0, CAST(NULL AS text))"}) v(id, word) GROUP BY 1, 2),
+        words AS (SELECT v.id, v.value AS word, count(*) AS height FROM {words} v GROUP BY 1, 2),
         ranked AS (SELECT id, word, height, row_number() OVER (PARTITION BY id ORDER BY height DESC, word) AS rank,
                           count(*) OVER (PARTITION BY id) AS different,
                           sum(height) OVER (PARTITION BY id) AS present
@@ -99,8 +97,13 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
     }
 
 
-def _pairs(found: Iterable[tuple[int, str]]) -> str:
-    return ", ".join(f"({column_id}, {value})" for column_id, value in found)
+def _pairs(kind: str, values: Mapping[int, str]) -> str:
+    """Return SQL of a subquery with a row (id, value) for each learner and column."""
+    ids, written = ", ".join(map(str, values)), ", ".join(values.values())
+    return (
+        f"(SELECT unnest(CAST(ARRAY[{ids}] AS integer[])) AS id, unnest(CAST(ARRAY[{written}] AS {kind}[])) AS value"
+        " FROM looked_at)"
+    )
 
 
 def _as_number(column: Column) -> str:
