@@ -14,8 +14,9 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -92,15 +93,28 @@ def install_for_lambda(folder: Path) -> None:
         shutil.rmtree(useless) if useless.is_dir() else useless.unlink()
 
 
+@cache
 def find_python() -> str | None:
     """Return a Python of the functions' version on this machine, None when there is none."""
-    if sys.version_info[:2] == tuple(int(part) for part in RUNTIME.split(".")):
-        return sys.executable
-    if found := shutil.which(f"python{RUNTIME}"):
-        return found
-    command = [UV, "python", "find", "--offline", "--no-project", RUNTIME]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    for candidate in _candidates():
+        check = [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        try:
+            done = subprocess.run(check, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        except OSError:
+            continue
+        if done.stdout.strip() == RUNTIME:  # pyenv's commands are there for versions that are not
+            return candidate
+    return None
+
+
+def _candidates() -> Iterator[str]:
+    yield sys.executable
+    yield f"python{RUNTIME}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from (str(path) for path in sorted(pyenv.glob(f"versions/{RUNTIME}.*/bin/python")))
+    command = [UV, "python", "find", "--managed-python", "--offline", "--no-project", RUNTIME]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    yield done.stdout.strip() or "no-such-python"
 
 
 def compile_sources(cloud: Cloud, folder: Path) -> None:

@@ -16,5 +16,7 @@ from infrastructure.deploy.build import RUNTIME
 
 if __name__ == "__main__":
     warnings.simplefilter("error", UserWarning)  # what Chalice finds wrong with the app
+    # It would resolve the dependencies for the Python it runs under; here they are in `vendor/` already.
+    warnings.filterwarnings("ignore", "You are currently running python")
     Config.lambda_python_version = property(lambda _self: f"python{RUNTIME}")
     sys.exit(main())
