@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.actions import queries
-from chalicelib.actions.language import Names, TemplateError, ids_to_names
+from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.preview import Audience, Learner
 from chalicelib.formulas.check import check
@@ -80,11 +80,13 @@ class Editor:
 
     @property
     def trouble(self) -> str:
-        """Why nobody can get the message as it is: its text uses what was deleted or can't be run; nothing if none."""
+        """Why nobody can get the text as it is: it uses what was deleted or can't be run any more; nothing if none."""
+        try:
+            if found := outdated(self.action.text, self.names):
+                return f"The text has to be repaired. {found}"
+        except TemplateError as error:
+            return error.message
         used = queries.used(self.action)
-        known = {f"c{key}" for key in self.columns} | {f"k{one.id}" for one in self.conditions}
-        if lost := ", ".join(self.names.name(reference) for reference in sorted(used - known)):
-            return f"The text uses something that is not there any more: {lost}. Take it out of the text."
         for one in self.conditions:
             if f"k{one.id}" in used and (problem := self.problem_of(one.formula)):
                 return f"The condition “{one.name}” can’t be used any more. {problem}"

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 from chalicelib.actions.language.names import Names, of_message
 from chalicelib.actions.language.syntax import Output, TemplateError
-from chalicelib.actions.language.translate import ids_to_names, names_to_ids, references
+from chalicelib.actions.language.translate import ids_to_names, names_to_ids, outdated, references
 from chalicelib.delivery.order import MAX_SUBJECT_LENGTH
 from chalicelib.formulas.columns import ColumnInfo
 
@@ -118,17 +118,14 @@ def subject_by_names(sources: Sources, stored: str) -> str:
 def used(sources: Sources, stored: str, output: Output) -> set[str]:
     """Return the references of a stored text.
 
-    Raises errors.Invalid when it is broken or refers to something that was deleted meanwhile.
+    Raises errors.Invalid when it is broken or refers to something that was deleted or is of another type by now.
     """
-    known = {f"c{key}" for key in sources.columns} | {f"k{condition['id']}" for condition in sources.conditions}
     try:
-        found = references(stored, output)
+        if found := outdated(stored, sources.names, output):
+            raise errors.Invalid(f"Open the message and repair it. {found}")
+        return references(stored, output)
     except TemplateError as error:
         raise errors.Invalid(f"The message has a mistake: {error.message}") from error
-    if lost := found - known:
-        what = ", ".join(sorted(sources.names.name(reference) for reference in lost))
-        raise errors.Invalid(f"The message uses something that was deleted: {what}. Open the message and repair it.")
-    return found
 
 
 class DraftText:

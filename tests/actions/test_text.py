@@ -358,6 +358,19 @@ def test_a_text_whose_column_is_gone_can_be_repaired(desk: Desk) -> None:
     assert desk.mail(1) == "<p>Dear s01, 0</p>"
 
 
+def test_a_yes_no_column_that_became_text_is_not_taken_for_yes(desk: Desk) -> None:
+    desk.save("<p>{% if passed %}Well done{% else %}Try again{% endif %}</p>")
+    assert (desk.mail(1), desk.mail(9)) == ("<p>Try again</p>", "<p>Well done</p>")
+    table, column = f"learners.w{desk.action.workflow_id}", desk.columns["passed"]
+    desk.session.execute(text(f"ALTER TABLE {table} ALTER c{column} TYPE text USING 'no'"))
+    desk.session.execute(text("UPDATE ontask.column SET type = 'text' WHERE id = :id"), {"id": column})
+    desk.session.expire_all()
+    assert "no yes/no column any more: passed" in desk.mail(1)
+    assert "no yes/no column any more: passed" in desk.follow(desk.post("/test", {"row": "1"}))
+    assert "no yes/no column any more: passed" in words(desk.get("/send"))
+    assert "neither a condition nor a yes/no column" in refused(desk, desk.text() + "!")[0]["message"]
+
+
 # -- who may
 
 

@@ -60,6 +60,10 @@ class Names:
             name += "?"
         return name
 
+    def __contains__(self, reference: object) -> bool:
+        """Tell whether the object is (still) there."""
+        return reference in self._names
+
     def can_test(self, reference: Reference) -> bool:
         """Tell whether an `if` may test the object."""
         return reference.startswith("k") or reference in self._yes_no

@@ -112,6 +112,19 @@ def references(nodes: Sequence[Node]) -> Iterator[Reference]:
                 yield from references(node.otherwise or ())
 
 
+def tested(nodes: Sequence[Node]) -> Iterator[Reference]:
+    """Give every reference that an `if` of the tree tests."""
+    for node in nodes:
+        match node:
+            case Address():
+                yield from tested(node.parts)
+            case If():
+                for branch in node.branches:
+                    yield from _tested(branch.test)
+                    yield from tested(branch.body)
+                yield from tested(node.otherwise or ())
+
+
 def _tested(test: Test) -> Iterator[Reference]:
     match test:
         case Is():

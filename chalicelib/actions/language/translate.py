@@ -29,6 +29,7 @@ from chalicelib.actions.language.syntax import (
     Test,
     Text,
     Value,
+    tested,
 )  # fmt: skip
 from chalicelib.actions.language.syntax import references as references_of
 
@@ -64,6 +65,19 @@ def references(stored: str, output: Output = "html") -> set[Reference]:
     Raises TemplateError when `stored` is not a stored text.
     """
     return set(references_of(parse(stored, None, output)))
+
+
+def outdated(stored: str, names: Names, output: Output = "html") -> str:
+    """Say in words what a stored text can't use any more: what was deleted, or is no yes/no column now; or nothing.
+
+    Raises TemplateError when `stored` is not a stored text.
+    """
+    tree = parse(stored, None, output)
+    if gone := sorted({names.name(reference) for reference in references_of(tree) if reference not in names}):
+        return f"It uses something that is not there any more: {', '.join(gone)}."
+    if other := sorted({names.name(reference) for reference in tested(tree) if not names.can_test(reference)}):
+        return f"It asks in an if for what is no yes/no column any more: {', '.join(other)}."
+    return ""
 
 
 def renumber(stored: str, others: Mapping[Reference, Reference], output: Output = "html") -> str:
