@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chalicelib import clock
+from chalicelib.audit.words import said
 from chalicelib.web.static import static
 from chalicelib.web.urls import url_for
 
@@ -82,7 +83,7 @@ def environment() -> Environment:
     )  # fmt: skip
     made.globals.update(url_for=url_for, static=static, now=clock.now)
     made.filters.update(number=number, at=at, ago=ago)
-    made.globals["plural"] = plural
+    made.globals.update(plural=plural, said=said)
     return made
 
 
