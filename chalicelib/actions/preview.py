@@ -92,7 +92,8 @@ class Audience:
         if values is None:
             if step.first is None:
                 return None
-            row_id, step = step.first, self._step(step.first, none_holds=none_holds)
+            if row_id is not None:  # that row is gone
+                step = self._step(None, none_holds=none_holds)
             values = self._row(step.first)
         assert values is not None, "the first row is there"
         flags = {condition.id: bool(values[f"k{condition.id}"]) for condition in self._conditions}
@@ -143,11 +144,14 @@ class Audience:
         return [Named(row["row_id"], self._called(row), self._key_of(row), row["filter"]) for row in rows]
 
     def _step(self, row_id: int | None, *, none_holds: bool) -> Any:
+        """Return where the row is among those of the audience, and who is around it; None means the first one."""
         id_ = self._table.c.row_id
         who = [self._sql(self._action.filter)]
         if none_holds:
             who += [sa.not_(self._sql(condition.formula)) for condition in self._conditions]
-        here = sa.literal(row_id or 0, sa.BigInteger)
+        here: sa.ColumnElement[int] = sa.literal(row_id, sa.BigInteger)
+        if row_id is None:
+            here = sa.select(sa.func.min(id_)).where(*who).select_from(self._table).scalar_subquery()
         query = sa.select(
             sa.func.count().label("total"),
             sa.func.min(id_).label("first"),

@@ -63,7 +63,7 @@ def make(url: str, *, local: bool) -> Engine:
     """Return an engine for the database at `url`; `local` ones have more connections and no TLS."""
     _quicken_driver()
     # The role may have the schema's name, and "$user" would then make it the default schema.
-    startup = {"search_path": "public"}
+    startup = {"search_path": "public", "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s"}
     if not local:
         startup["idle_session_timeout"] = f"{IDLE_TIMEOUT_SECONDS}s"
     connect_args: dict[str, object] = {

@@ -65,6 +65,7 @@ def _upgrade(connection: Connection, folder: Path) -> dict[str, Any]:
     from alembic import command
     from alembic.migration import MigrationContext
 
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text(f"SET LOCAL client_connection_check_interval = '{CHECK_SECONDS}s'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))

@@ -53,8 +53,10 @@ def scope(*, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Iter
 
 def _begin(session: Session, statement_timeout_seconds: int) -> None:
     try:
-        # Bound to the transaction: a pooled connection must not keep another scope's limit.
-        session.execute(text(f"SET LOCAL statement_timeout = '{int(statement_timeout_seconds)}s'"))
+        session.connection()
+        if statement_timeout_seconds != STATEMENT_TIMEOUT_SECONDS:  # connections are opened with that one
+            # Bound to the transaction: a pooled connection must not keep another scope's limit.
+            session.execute(text(f"SET LOCAL statement_timeout = '{int(statement_timeout_seconds)}s'"))
         schema.check(session)
     except (DBAPIError, OSError) as error:
         if not is_lost(error):
