@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
     "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_LOG_LEVEL": "WARNING",
 }
 
 
@@ -99,23 +100,32 @@ def silence() -> Iterator[None]:
 
 
 @contextmanager
-def fresh_database() -> Iterator[str]:
-    """Give the product a database of its own with durable settings, as in `make run`; yield its address."""
+def fresh_database(name: str = "bench") -> Iterator[str]:
+    """Give the product a database of its own with durable settings, as in `make run`; yield its address.
+
+    Inside another one it takes that one's place until it ends.
+    """
     from chalicelib import database
     from chalicelib.database import migrate
     from chalicelib.settings import settings
     from local import postgres
 
     server = postgres.start(DATABASES, durable=True)
-    postgres.create_database(server, "bench", replace=True)
-    os.environ["DATABASE_URL"] = f"{server}/bench"
-    settings.cache_clear()
+    postgres.create_database(server, name, replace=True)
+    outer = os.environ.get("DATABASE_URL", "")
+
+    def turn_to(url: str) -> None:
+        database.dispose()
+        os.environ["DATABASE_URL"] = url
+        settings.cache_clear()
+
+    turn_to(f"{server}/{name}")
     try:
         migrate.upgrade()
-        yield f"{server}/bench"
+        yield f"{server}/{name}"
     finally:
-        database.dispose()
-        postgres.drop_database(server, "bench")
+        turn_to(outer)
+        postgres.drop_database(server, name)
 
 
 def stop_database() -> None:
