@@ -14,7 +14,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -36,20 +36,55 @@ CA_FILE = "rds-ca.pem"
 
 UV = str(ROOT / ".venv" / "bin" / "uv")
 
-Install = Callable[[Path], None]
+
+class Packing:
+    """How the package gets its dependencies and its byte code."""
+
+    def install(self, folder: Path) -> None:
+        """Install the locked dependencies as wheels for Lambda's platform and Python.
+
+        Raises Problem when one of them has no such wheel.
+        """
+        places = os.environ.get("PIP_FIND_LINKS", "").split()
+        links = [option for place in places for option in ("--find-links", place)]
+        done = subprocess.run(
+            [
+                UV, "pip", "install", "--quiet", "--target", str(folder), "--python-version", RUNTIME,
+                "--python-platform", PLATFORM, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
+                "--requirements", str(ROOT / "requirements" / "app.txt"),
+            ],
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        if done.returncode or done.stderr.strip():
+            raise Problem(f"The dependencies can't be packed for Python {RUNTIME} on Lambda: {done.stderr.strip()}")
+        for useless in (*folder.glob("bin"), *folder.glob(".lock")):
+            shutil.rmtree(useless) if useless.is_dir() else useless.unlink()
+
+    def compile(self, folder: Path) -> bool:
+        """Byte-compile a folder; return whether there is a Python that can.
+
+        Lambda's code folder is read-only, so that without it every cold start compiles everything anew.
+        """
+        python = find_python()
+        if python is None:
+            return False
+        command = [python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(folder)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        return True
 
 
-def make(cloud: Cloud, outputs: dict[str, str], base_url: str, install: Install) -> Path:
+def make(cloud: Cloud, outputs: dict[str, str], base_url: str, packing: Packing) -> Path:
     """Make the stage's build copy and return its folder; `outputs` are those of the stack `base`."""
     build = cloud.folder / cloud.stage
     shutil.rmtree(build, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(ROOT / "chalicelib", build / "chalicelib", ignore=ignored)
     shutil.copy(ROOT / "app.py", build / "app.py")
-    shutil.copytree(dependencies(cloud, install), build / "vendor", copy_function=os.link)
+    shutil.copytree(dependencies(cloud, packing), build / "vendor", copy_function=os.link)
     shutil.copytree(ROOT / "templates", build / "vendor" / "templates", ignore=ignored)
     shutil.copy(authorities(cloud), build / "vendor" / CA_FILE)
-    compile_sources(cloud, build / "chalicelib")
+    if not packing.compile(build / "chalicelib"):
+        cloud.say(f"  There is no Python {RUNTIME} here, so nothing is byte-compiled: cold starts take 1 s longer.")
     (build / ".chalice").mkdir()
     (build / ".chalice" / "config.json").write_text(json.dumps(configuration(cloud, outputs, base_url), indent=2))
     for name, policy in policies(cloud, outputs).items():
@@ -57,7 +92,7 @@ def make(cloud: Cloud, outputs: dict[str, str], base_url: str, install: Install)
     return build
 
 
-def dependencies(cloud: Cloud, install: Install) -> Path:
+def dependencies(cloud: Cloud, packing: Packing) -> Path:
     """Return a folder with the dependencies for Lambda, byte-compiled; it is made once for each lock file."""
     lock = (ROOT / "requirements" / "app.txt").read_bytes()
     compiler = find_python() or ""
@@ -67,30 +102,10 @@ def dependencies(cloud: Cloud, install: Install) -> Path:
         half = cloud.folder / f"half-{key}"
         shutil.rmtree(half, ignore_errors=True)
         half.mkdir(parents=True)
-        install(half)
-        compile_sources(cloud, half)
+        packing.install(half)
+        packing.compile(half)
         half.rename(done)  # a folder of this name is a whole one
     return done
-
-
-def install_for_lambda(folder: Path) -> None:
-    """Install the locked dependencies as wheels for Lambda's platform and Python.
-
-    Raises Problem when one of them has no such wheel.
-    """
-    links = [option for place in os.environ.get("PIP_FIND_LINKS", "").split() for option in ("--find-links", place)]
-    done = subprocess.run(
-        [
-            UV, "pip", "install", "--quiet", "--target", str(folder), "--python-version", RUNTIME,
-            "--python-platform", PLATFORM, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
-            "--requirements", str(ROOT / "requirements" / "app.txt"),
-        ],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    if done.returncode or done.stderr.strip():
-        raise Problem(f"The dependencies can't be packed for Python {RUNTIME} on Lambda: {done.stderr.strip()}")
-    for useless in (*folder.glob("bin"), *folder.glob(".lock")):
-        shutil.rmtree(useless) if useless.is_dir() else useless.unlink()
 
 
 @cache
@@ -115,17 +130,6 @@ def _candidates() -> Iterator[str]:
     command = [UV, "python", "find", "--managed-python", "--offline", "--no-project", RUNTIME]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     yield done.stdout.strip() or "no-such-python"
-
-
-def compile_sources(cloud: Cloud, folder: Path) -> None:
-    """Byte-compile a folder. Lambda's code folder is read-only, so each cold start would compile everything anew."""
-    python = find_python()
-    if python is None:
-        if folder.name == "chalicelib":
-            cloud.say(f"  There is no Python {RUNTIME} here, so nothing is byte-compiled: cold starts take 1 s longer.")
-        return
-    command = [python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(folder)]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 def authorities(cloud: Cloud) -> Path:

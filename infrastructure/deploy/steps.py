@@ -25,7 +25,7 @@ class Deployment:
 
     cloud: Cloud
     options: dict[str, str]
-    install: build.Install = build.install_for_lambda
+    packing: build.Packing = field(default_factory=build.Packing)
     outputs: dict[str, str] = field(default_factory=dict)
     base_url: str = ""
     api: str = ""
@@ -123,7 +123,7 @@ def _make_base(deployment: Deployment) -> None:
 
 
 def _build(deployment: Deployment) -> None:
-    deployment.copy = build.make(deployment.cloud, deployment.outputs, deployment.base_url, deployment.install)
+    deployment.copy = build.make(deployment.cloud, deployment.outputs, deployment.base_url, deployment.packing)
 
 
 def _fetch_state(deployment: Deployment) -> None:

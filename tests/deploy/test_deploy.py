@@ -21,8 +21,9 @@ from chalicelib.web import static
 from infrastructure.deploy import lock, removal, steps
 from infrastructure.deploy.cloud import Problem
 from infrastructure.deploy.steps import Deployment
+from tests.deploy import aws
 from tests.deploy.templates import ROOT
-from tests.deploy.world import OPTIONS, SITE, World, config, install_nothing
+from tests.deploy.world import OPTIONS, SITE, Unpacked, World, config
 
 FUNCTIONS = {
     name: f"ontask-dev-{name}" if name != "api_handler" else "ontask-dev" for name in config()["lambda_functions"]
@@ -261,8 +262,9 @@ def test_a_deployment_that_is_killed_anywhere_goes_on_when_it_is_run_again(
         cloud = world.cloud()
         cloud.say = say
         with pytest.raises(Killed):
-            Deployment(cloud, OPTIONS, install=install_nothing).run()
+            Deployment(cloud, options, packing=Unpacked()).run()
 
+    options = {**OPTIONS, "Protection": "on"}  # as in prod
     for step in range(1, len(steps.STEPS) + 1):
         if step == 6:  # inside the fifth: Chalice makes functions, event sources and the API, and then forgets them
             for owner, name, at in (
@@ -272,15 +274,15 @@ def test_a_deployment_that_is_killed_anywhere_goes_on_when_it_is_run_again(
                 with pytest.MonkeyPatch.context() as patch:
                     kill_chalice_once(patch, owner, name, at=at)
                     with pytest.raises(Problem, match="chalice deploy"):
-                        world.deploy(**OPTIONS)
+                        world.deploy(**options)
         deploy_until(step)
     assert lock.holder_of(world.cloud())
-    world.deploy(**OPTIONS)
+    world.deploy(**options)
     assert "cut off; going on" in world.heard()
     is_all_there(world)
 
-    # The same for the removal, with the database protected as in prod.
-    world.deploy(Protection="on")
+    # The same for the removal.
+    assert aws.Thing.live["ontask-dev-base/Database"].properties["DeletionProtection"] is True
     for step in range(1, 6):
         cloud = world.cloud()
 

@@ -30,8 +30,15 @@ OPTIONS = {"MailFrom": "no-reply@uni.example", "AdminEmail": "ana@uni.example"}
 SITE = "https://d111.cloudfront.net"
 
 
-def install_nothing(_folder: Path) -> None:
-    """The functions run in this process, where their dependencies are."""
+class Unpacked(build.Packing):
+    """Packs nothing: the functions run in this process, where their dependencies are."""
+
+    def install(self, folder: Path) -> None:
+        """Leave the folder empty."""
+
+    def compile(self, folder: Path) -> bool:
+        """Leave the sources as they are."""
+        return True
 
 
 @dataclass
@@ -63,7 +70,7 @@ class World:
 
     def deploy(self, **options: str) -> None:
         """`make deploy`."""
-        Deployment(self.cloud(), options, install=install_nothing).run()
+        Deployment(self.cloud(), options, packing=Unpacked()).run()
 
     def say(self, line: str) -> None:
         """Hear what the operator is told."""
