@@ -66,20 +66,22 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
     if not columns:
         return {}
     sample = _sample(row_count)
-    numbers = _pairs("double precision", {c.id: _as_number(c) for c in columns if c.type != "text"})
-    words = _pairs("text", {c.id: f"left(c{c.id}, {MAX_WORD})" for c in columns if c.type == "text"})
+    numbers = {column.id: f"x{column.id}" for column in columns if column.type != "text"}
+    words = {column.id: f"x{column.id}" for column in columns if column.type == "text"}
+    values = ", ".join(f"{_looked_at(column)} AS x{column.id}" for column in columns)
     # Numbers beyond 1e100 would overflow sums and buckets; they are left out of the picture.
     statement = f"""
-        WITH looked_at AS MATERIALIZED (SELECT * FROM {table(workflow_id)} {sample}),
-        numbers AS MATERIALIZED (SELECT v.id, CASE WHEN abs(v.value) < 1e100 THEN v.value END AS x FROM {numbers} v),
-        ranges AS (SELECT id, min(x) AS lo, max(x) AS hi, avg(x) AS mean, count(x) AS present, count(*) AS total
-                   FROM numbers GROUP BY id),
+        WITH looked_at AS MATERIALIZED (SELECT {values} FROM {table(workflow_id)} {sample}),
+        ranges AS (SELECT unnest({_array(numbers, "integer")}) AS id, {_each("min", numbers)} AS lo,
+                          {_each("max", numbers)} AS hi, {_each("avg", numbers)} AS mean,
+                          {_each("count", numbers)} AS present, count(*) AS total FROM looked_at),
         bars AS (SELECT n.id,
                         CASE WHEN r.hi > r.lo THEN least({BARS}, width_bucket(n.x, r.lo, r.hi, {BARS}))
                              ELSE 1 END AS bar,
                         count(*) AS height
-                 FROM numbers n JOIN ranges r ON r.id = n.id WHERE n.x IS NOT NULL GROUP BY 1, 2),
-        words AS (SELECT v.id, v.value AS word, count(*) AS height FROM {words} v GROUP BY 1, 2),
+                 FROM {_pairs(numbers, "double precision")} n JOIN ranges r ON r.id = n.id WHERE n.x IS NOT NULL
+                 GROUP BY 1, 2),
+        words AS (SELECT v.id, v.x AS word, count(*) AS height FROM {_pairs(words, "text")} v GROUP BY 1, 2),
         ranked AS (SELECT id, word, height, row_number() OVER (PARTITION BY id ORDER BY height DESC, word) AS rank,
                           count(*) OVER (PARTITION BY id) AS different,
                           sum(height) OVER (PARTITION BY id) AS present
@@ -97,13 +99,26 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
     }
 
 
-def _pairs(kind: str, values: Mapping[int, str]) -> str:
-    """Return SQL of a subquery with a row (id, value) for each learner and column."""
-    ids, written = ", ".join(map(str, values)), ", ".join(values.values())
-    return (
-        f"(SELECT unnest(CAST(ARRAY[{ids}] AS integer[])) AS id, unnest(CAST(ARRAY[{written}] AS {kind}[])) AS value"
-        " FROM looked_at)"
-    )
+def _looked_at(column: Column) -> str:
+    if column.type == "text":
+        return f"left(c{column.id}, {MAX_WORD})"
+    number = _as_number(column)
+    return f"CASE WHEN abs({number}) < 1e100 THEN {number} END"
+
+
+def _pairs(values: Mapping[int, str], kind: str) -> str:
+    """Return SQL of a subquery with a row (id, x) for each learner and column."""
+    ids, written = _array(values, "integer"), _array(values.values(), kind)
+    return f"(SELECT unnest({ids}) AS id, unnest({written}) AS x FROM looked_at)"
+
+
+def _each(aggregate: str, values: Mapping[int, str]) -> str:
+    """Return SQL of a set: the aggregate of each column."""
+    return f"unnest({_array([f'{aggregate}({value})' for value in values.values()], 'double precision')})"
+
+
+def _array(parts: Iterable[object], kind: str) -> str:
+    return f"CAST(ARRAY[{', '.join(map(str, parts))}] AS {kind}[])"
 
 
 def _as_number(column: Column) -> str:
