@@ -20,7 +20,7 @@ from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.logs import logger
-from chalicelib.settings import settings
+from chalicelib.settings import check_installation, settings
 from chalicelib.tables.column_routes import bp as columns
 from chalicelib.tables.download_routes import bp as downloads
 from chalicelib.tables.routes import bp as tables
@@ -32,6 +32,7 @@ from chalicelib.workflows.routes import bp as workflows
 #: for a function that is throttled are counted as failed.
 AT_ONCE = 5
 
+check_installation()
 app = Chalice(app_name="ontask", configure_logs=False)
 logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, get_type_hints
@@ -84,6 +85,19 @@ def read(environment: dict[str, str]) -> Settings:
 def settings() -> Settings:
     """Return this process's settings. Tests that change the environment call `settings.cache_clear()`."""
     return read(dict(os.environ))
+
+
+def check_installation() -> None:
+    """End Chalice's own commands in a checkout: they would deploy it without dependencies, network and settings.
+
+    In the build copy that `make deploy` leaves in .ontask/deploy they have all of these and go on.
+    """
+    if os.environ.get("AWS_CHALICE_CLI_MODE") and not settings().database_secret:
+        stage = settings().ontask_stage
+        sys.exit(
+            f"Chalice can't deploy this checkout: it knows nothing of an installation. Run: make deploy STAGE={stage}\n"
+            f"Afterwards plain `chalice deploy --stage {stage}` works in .ontask/deploy/{stage}."
+        )
 
 
 def secret_key() -> bytes:

@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -37,8 +37,11 @@ CA_FILE = "rds-ca.pem"
 UV = str(ROOT / ".venv" / "bin" / "uv")
 
 
+@dataclass(frozen=True)
 class Packing:
     """How the package gets its dependencies and its byte code."""
+
+    platform: str = PLATFORM
 
     def install(self, folder: Path) -> None:
         """Install the locked dependencies as wheels for Lambda's platform and Python.
@@ -50,7 +53,7 @@ class Packing:
         done = subprocess.run(
             [
                 UV, "pip", "install", "--quiet", "--target", str(folder), "--python-version", RUNTIME,
-                "--python-platform", PLATFORM, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
+                "--python-platform", self.platform, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
                 "--requirements", str(ROOT / "requirements" / "app.txt"),
             ],
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
