@@ -217,9 +217,9 @@ def test_another_key_stays_unique_or_is_no_key_any_more(
 ) -> None:
     add("k,email\n1,a@x.example\n2,b@x.example\n", keys=("k", "email"))
     email = by_name(session, workflow, "email")
-    with pytest.raises(errors.Invalid, match="“email” could no longer tell learners apart: 1 learners would share"):
+    with pytest.raises(errors.Invalid, match="“email” could no longer tell learners apart: 1 learner would share"):
         add("k,email\n2,a@x.example\n")
-    with pytest.raises(errors.Invalid, match="1 learners would have no value in it"):
+    with pytest.raises(errors.Invalid, match="1 learner would have no value in it"):
         add("k,mark\n3,5\n")
     add("k,mark\n3,5\n", unmark=[email.id])
     assert by_name(session, workflow, "email").is_key is False

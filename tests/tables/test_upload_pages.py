@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import requests
 
 from tests.conftest import real_file
@@ -132,6 +134,25 @@ def test_removing_learners_needs_a_tick(course: Course, aws: str) -> None:
     assert course.browser.post(f"{page}/check", {"may_drop": "1"}).status == 303
     course.work()
     assert [row["sid"] for row in course.contents()] == [1]
+
+
+def test_a_key_that_would_have_gaps_needs_a_tick(course: Course, aws: str) -> None:
+    course.add("sid,email\n1,a@uni.example\n2,b@uni.example\n")
+    page = course.read("sid,mark\n3,60\n")
+    look = course.browser.follow(course.browser.get(page))
+    match = course.browser.follow(course.browser.post(f"{page}/look", fields(look)))
+    check = course.browser.follow(course.browser.post(f"{page}/match", fields(match)))
+    assert "“email” could no longer tell learners apart (1 without a value). Stop using it as a key." in check.body
+    refused = course.browser.post(f"{page}/check")
+    assert refused.status == 422
+    assert (
+        "“email” could no longer tell learners apart: 1 learner would have no value in it. "
+        "Tick the box to stop using it as a key." in problems(refused)
+    )
+    (box,) = re.findall(r'name="unmark" value="(\d+)"', refused.body)
+    assert course.browser.post(f"{page}/check", {"unmark": box}).status == 303
+    course.work()
+    assert [row["sid"] for row in course.contents()] == [1, 2, 3]
 
 
 def test_a_discarded_file_leaves_nothing(course: Course, aws: str) -> None:

@@ -210,10 +210,12 @@ def refuse(summary: dict[str, Any], plan: Plan) -> None:
     for risk in summary["risks"]:
         if risk["id"] in plan.unmark:
             continue
-        reason = (
-            f"{risk['blanks']:,} learners would have no value in it" if risk["blanks"]
-            else f"{risk['shared']:,} learners would share a value with another"
-        )  # fmt: skip
-        raise errors.Invalid(
-            f"“{risk['name']}” could no longer tell learners apart: {reason}.", {f"unmark-{risk['id']}": reason}
-        )
+        problem = _risk(risk)
+        raise errors.Invalid(problem, {f"unmark-{risk['id']}": f"{problem} Tick the box to stop using it as a key."})
+
+
+def _risk(risk: dict[str, Any]) -> str:
+    count = risk["blanks"] or risk["shared"]
+    what = "have no value in it" if risk["blanks"] else "share a value with another"
+    learners = "1 learner" if count == 1 else f"{count:,} learners"
+    return f"“{risk['name']}” could no longer tell learners apart: {learners} would {what}."
