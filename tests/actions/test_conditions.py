@@ -356,7 +356,7 @@ def test_a_condition_is_counted_inside_the_filter(desk: Desk) -> None:
     desk.filter(desk.rule("passed", "equal", "true"))
     said = count(desk, desk.rule("quiz", "less", "80"))
     assert "2 of 6 learners who get this message: quiz is less than 80" in said
-    assert "Name 7 s07Name 8 s08" in said
+    assert "These learners Name 7 s07Name 8 s08 " in said
     said = count(desk, desk.rule("quiz", "less", "80"), "filter")
     assert "8 of 12 learners: quiz is less than 80" in said
 

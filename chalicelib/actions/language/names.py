@@ -11,8 +11,6 @@ from chalicelib.actions.language.syntax import Reference
 
 _REFERENCE = re.compile(r"([cka])([1-9][0-9]{0,18})")
 _KINDS = {"c": "column", "k": "condition", "a": "attribute"}
-#: Signs that take no room. Where one stands inside a tag it counts as a blank.
-_INVISIBLE = str.maketrans("\u200b\ufeff", "  ")
 
 
 class Ambiguous(Exception):
@@ -99,4 +97,4 @@ def is_reference(text: str) -> bool:
 
 
 def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(text.translate(_INVISIBLE).split()))
+    return unicodedata.normalize("NFC", " ".join(text.split()))
