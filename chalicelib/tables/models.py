@@ -11,7 +11,11 @@ from chalicelib.database.base import Id
 
 
 class Column(Base):
-    """One column; its values are in `c<id>`. Deleted ones stay while a version, text or run refers to them."""
+    """One column; its values are in `c<id>`. Deleted ones stay while a version, text or run refers to them.
+
+    Outside `active_from` … `active_until` learners are not asked for it. `in_charts`: dashboards show it. `recipe`
+    says how its values are worked out, when they are: see `columns.recipes`.
+    """
 
     __tablename__ = "column"
     __table_args__ = (
@@ -29,5 +33,9 @@ class Column(Base):
     position: Mapped[int]
     description: Mapped[str] = mapped_column(default="")
     allowed_values: Mapped[list[Any] | None]
+    active_from: Mapped[datetime | None]
+    active_until: Mapped[datetime | None]
+    in_charts: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    recipe: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
