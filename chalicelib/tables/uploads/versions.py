@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, text
@@ -18,12 +19,20 @@ from chalicelib.workflows.models import Workflow
 #: How many earlier tables of a workflow are kept, and how many bytes they may have together.
 KEPT = 5
 KEPT_BYTES = 1 << 30
-_SNAPSHOT = ("id", "name", "type", "is_key", "position", "description", "allowed_values")
+_SNAPSHOT = (
+    "id", "name", "type", "is_key", "position", "description", "allowed_values", "active_from", "active_until",
+    "in_charts", "recipe",
+)  # fmt: skip
+_MOMENTS = {"active_from", "active_until"}
 
 
 def snapshot(found: Iterable[Column]) -> list[dict[str, Any]]:
     """Return the columns as they are kept with a version."""
-    return [{name: getattr(column, name) for name in _SNAPSHOT} for column in found]
+    return [{name: _kept(getattr(column, name)) for name in _SNAPSHOT} for column in found]
+
+
+def _kept(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def keep(
@@ -107,7 +116,7 @@ def _bring_columns_back(session: Session, workflow_id: int, kept: list[dict[str,
     for values in kept:
         column = session.get(Column, values["id"]) or Column(workflow_id=workflow_id, created_at=now)
         for name, value in values.items():
-            setattr(column, name, value)
+            setattr(column, name, datetime.fromisoformat(value) if value and name in _MOMENTS else value)
         column.deleted_at = None
         session.add(column)
     session.flush()
