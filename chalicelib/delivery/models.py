@@ -45,7 +45,7 @@ class Run(Base):
     """One sending of one message to many learners. Text, subject and formulas are as they were at the confirmation.
 
     `token` is of the form that was sent, so that sending it twice makes one run. `value_types` maps "c12" to
-    the type of each column the text uses; `cost` is recipients per message;
+    the type of each column the text uses, `attributes` "a3" to the value; `cost` is recipients per message;
     `needs_opens_column`: a column for the opens is made before the planning. `correlation_id` is the request's in
     which it was confirmed.
     """
@@ -68,6 +68,7 @@ class Run(Base):
     conditions: Mapped[list[Any]] = mapped_column(default=list)
     filter: Mapped[dict[str, Any] | None]
     value_types: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    attributes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     time_zone: Mapped[str] = mapped_column(default="UTC")
     to_column_id: Mapped[int]
     from_name: Mapped[str] = mapped_column(default="")
