@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 from sqlalchemy.orm import Session
 
 from chalicelib import database
@@ -61,17 +61,17 @@ def test_what_two_people_write_at_once_is_not_lost(message: Visit, context: Brow
     write(theirs, " of mine")
     saved(theirs)
     write(mine, " and all")
-    expect(mine.locator("#save-state")).to_have_text("Not saved: somebody else changed it")
+    expect(mine.locator("#save-state")).to_have_text("Not saved: changed elsewhere")
     expect(mine.locator("#text-problems pre")).to_contain_text("of mine")
     message.check()
-    mine.get_by_role("button", name="Take theirs").click()
+    mine.get_by_role("button", name="Take the other").click()
     expect(mine.locator(".message-text")).to_contain_text("of mine")
     mine.get_by_text("What you had written").first.click()
     expect(mine.get_by_label("What you had written")).to_have_value(re.compile("and all"))
     write(mine, " too")
     saved(mine)
     write(theirs, " again")
-    expect(theirs.locator("#save-state")).to_have_text("Not saved: somebody else changed it")
+    expect(theirs.locator("#save-state")).to_have_text("Not saved: changed elsewhere")
     theirs.get_by_role("button", name="Keep mine").click()
     saved(theirs)
     mine.reload()
@@ -139,3 +139,25 @@ def test_one_learners_version_is_sent_to_oneself(message: Visit) -> None:
             break
         page.wait_for_timeout(100)
     assert len(message.product.mails()) == before + 1
+
+
+def test_a_lost_answer_is_no_conflict_with_oneself(message: Visit, context: BrowserContext) -> None:
+    page = message.page
+    lost: list[str] = []
+
+    def lose_the_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
+        lost.append(route.request.post_data or "")
+        route.fetch()  # it arrives, but nobody hears of it
+        route.abort()
+
+    context.route("**/text", lose_the_first)
+    write(page, ", first")
+    expect(page.locator("#save-state")).to_have_text("Not saved: no connection; trying again")
+    write(page, " and second")
+    expect(page.locator("#save-state")).to_have_text("Saved", timeout=15_000)
+    page.reload()
+    expect(page.locator(".message-text")).to_contain_text(", first and second")
+    message.problems.clear()  # the browser itself reports the lost connection

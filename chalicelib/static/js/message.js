@@ -19,7 +19,7 @@ form.querySelector(".by-hand").hidden = true;
 
 const WORDS = {
   waiting: "Not saved yet", saving: "Saving …", saved: "Saved", refused: "Not saved: see below the text",
-  stale: "Not saved: somebody else changed it", lost: "Not saved: no connection; trying again", signedOut: "Not saved: you are signed out",
+  stale: "Not saved: changed elsewhere", lost: "Not saved: no connection; trying again", signedOut: "Not saved: you are signed out",
 };
 
 function tell(news) {
@@ -68,7 +68,7 @@ function swapName(wrong, right) {
   editor.announce();
 }
 
-function showConflict({ version, text }) {
+function showConflict({ message, version, text }) {
   const mine = editor.field.value;
   const keep = () => { saver.accept(version, text); saver.save(); };
   const take = () => {
@@ -79,10 +79,10 @@ function showConflict({ version, text }) {
       make("textarea", { class: "form-control source", rows: "8", readonly: true, "aria-label": "What you had written" }, mine)));
   };
   problems.append(
-    make("p", {}, "Somebody else changed this text while you were writing. Nothing of yours is lost."),
+    make("p", {}, `${message} Nothing of yours is lost.`),
     make("p", {}, make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", on: { click: keep } }, "Keep mine"), " ",
-      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", on: { click: take } }, "Take theirs")),
-    make("details", {}, make("summary", {}, "Their text"), make("pre", { class: "source" }, text)),
+      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", on: { click: take } }, "Take the other")),
+    make("details", {}, make("summary", {}, "The other text"), make("pre", { class: "source" }, text)),
   );
 }
 

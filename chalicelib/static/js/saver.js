@@ -9,7 +9,7 @@ const AGAIN_MS = 5000;
 export class Saver {
   // `tell` is called with {state, …}: waiting, saving, saved, refused (problems), stale (version, text), lost, signedOut.
   constructor(form, tell) {
-    Object.assign(this, { form, tell, timer: 0, running: null, isDirty: false, hasFailed: false });
+    Object.assign(this, { form, tell, timer: 0, running: null, isDirty: false, hasFailed: false, unanswered: null });
     this.field = form.elements.text;
     this.saved = this.field.value;
     form.addEventListener("text-change", () => this.changed());
@@ -46,8 +46,10 @@ export class Saver {
     return this.running;
   }
 
+  // What may have arrived without an answer goes first, as it was: the server knows its own text again, and tells
+  // a change by somebody else from ours.
   async send() {
-    const text = this.field.value;
+    const text = this.unanswered ?? this.field.value;
     this.tell({ state: "saving" });
     let answer;
     try {
@@ -56,6 +58,7 @@ export class Saver {
       answer = { status: 0 };
     }
     this.hasFailed = answer.status !== 200;
+    this.unanswered = answer.status === 0 || answer.status >= 500 ? text : null;
     if (answer.status === 200) return this.done(text, answer.data);
     if (answer.status === 422) this.tell({ state: "refused", ...answer.data });
     else if (answer.status === 409) this.tell({ state: "stale", ...answer.data });
