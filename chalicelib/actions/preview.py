@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from chalicelib.actions import queries
-from chalicelib.actions.language import compile_template
 from chalicelib.actions.language.filters import shown, zone
 from chalicelib.actions.models import Action, Condition
 from chalicelib.formulas.check import Columns
@@ -210,5 +209,7 @@ def page(action: Action, learner: Learner, time_zone: str) -> str:
 
     Raises errors.Invalid when the text can't be used, or would be too long for this learner.
     """
+    from chalicelib.actions.language.compile import compile_template
+
     written = compile_template(action.text, "html", time_zone=time_zone).render(learner.context)
     return PAGE.format("The message", written)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from chalicelib.actions.language.compile import compile_template
 from chalicelib.delivery.plain import plain_source, tidy
 
 #: RFC 5322 §2.1.1 folds long lines, but no mail program shows more of a subject than this.
@@ -47,6 +46,8 @@ class Renderer:
     """Renders the messages of one run. Making one raises errors.Invalid for a text that can't be used."""
 
     def __init__(self, run: Written) -> None:
+        from chalicelib.actions.language.compile import compile_template
+
         self._subject = compile_template(run.subject, "text", time_zone=run.time_zone)
         self._html = compile_template(run.text, "html", time_zone=run.time_zone)
         self._text = compile_template(plain_source(run.text), "text", time_zone=run.time_zone)

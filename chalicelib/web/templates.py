@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chalicelib import clock
 from chalicelib.audit.words import said
 from chalicelib.web.static import static
 from chalicelib.web.urls import url_for
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 ROOT = Path(__file__).parent.parent.parent / "templates"
 
@@ -77,6 +80,8 @@ def duration_words(difference: timedelta) -> str:
 @cache
 def environment() -> Environment:
     """Return the environment; templates are looked up in `templates/`."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     made = Environment(
         loader=FileSystemLoader(ROOT), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

@@ -14,11 +14,11 @@ from chalicelib.actions.language import (
     Names,
     RenderError,
     TemplateError,
-    compile_template,
     ids_to_names,
     names_to_ids,
     references,
 )
+from chalicelib.actions.language.compile import compile_template
 
 NAMES = Names(
     {
