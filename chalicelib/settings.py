@@ -26,6 +26,7 @@ class Settings:
     base_url: Annotated[str, "The public address of the product, without a slash at the end"] = "http://127.0.0.1:8910"
     secret_key: Annotated[str, "Signs sessions, links and tokens; at least 32 bytes"] = ""
     secret_key_secret: Annotated[str, "The secret in Secrets Manager that holds the signing key instead"] = ""
+    edge_key_secret: Annotated[str, "The secret in Secrets Manager by which CloudFront is known"] = ""
     bucket: Annotated[str, "The S3 bucket for uploads and downloads"] = "ontask-files"
     upload_origin: Annotated[str, "The S3 origin that browsers upload to, for the security policy"] = ""
     jobs_queue: Annotated[str, "The SQS queue of imports, exports and planning"] = "ontask-jobs"

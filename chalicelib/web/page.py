@@ -41,7 +41,7 @@ from chalicelib.accounts import sessions
 from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
 from chalicelib.logs import logger
 from chalicelib.settings import settings
-from chalicelib.web import cookies, templates, urls, waiting
+from chalicelib.web import cookies, templates, urls, visitor, waiting
 from chalicelib.web.request import Request, Values, parse_cookies, parse_form
 from chalicelib.web.responses import Answer, Flash
 from chalicelib.workflows import service as workflows
@@ -153,7 +153,7 @@ def _read(raw: Any, session: Any) -> Request:
         headers=headers,
         query=Values({name: [v.replace("\0", "") for v in values] for name, values in query.items()}),
         form=Values({}),
-        address=raw.context.get("identity", {}).get("sourceIp", ""),
+        address=visitor.address(raw),
         id=raw.context.get("requestId", ""),
         cookies=parse_cookies(headers.get("cookie", "")),
     )

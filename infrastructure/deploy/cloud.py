@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +104,10 @@ class Cloud:
         Raises Problem when it fails.
         """
         name = f"{self.app}-{function}"
-        answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        # Lambda's longest time; boto3 would give up after a minute, and call again.
+        patient = Config(read_timeout=910, retries={"total_max_attempts": 1})
+        lambdas = self.session.client("lambda", config=patient)
+        answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(event).encode())
         found = json.loads(answer["Payload"].read() or b"null")
         if "FunctionError" in answer:
             raise Problem(f"{name} failed: {found.get('errorMessage', found)}. Its log is /aws/lambda/{name}.")

@@ -50,10 +50,11 @@ def _delete_functions(cloud: Cloud, bucket: str) -> None:
         names = {each["name"] for each in resources}
         resources = [*(each for each in state.read(cloud, bucket) if each["name"] not in names), *resources]
     if resources:
-        # `chalice delete` needs no app, only its configuration and its memory.
+        # `chalice delete` goes by its configuration and its memory; the app that it insists on may be any.
         target = state.path(cloud, copy)
         target.parent.mkdir(parents=True)
         shutil.copy(ROOT / ".chalice" / "config.json", copy / ".chalice" / "config.json")
+        (copy / "app.py").write_text('from chalice import Chalice\n\napp = Chalice(app_name="ontask")\n')
         target.write_text(json.dumps({"resources": resources, "schema_version": "2.0", "backend": "api"}))
         build.chalice(cloud, copy, "delete")
         if bucket:

@@ -86,10 +86,12 @@ def base_values(deployment: Deployment) -> stacks.Parameters:
     """Return the parameters of the stack that lasts, those that change only."""
     cloud, options = deployment.cloud, deployment.options
     values = {name: value for name, value in options.items() if name in BASE_OPTIONS}
-    if stacks.status(cloud, deployment.base) in stacks.UNBORN | stacks.STILLBORN:
+    if stacks.settle(cloud, deployment.base) in stacks.UNBORN:
+        identity = options.get("MailIdentity", options["MailFrom"].rpartition("@")[2])
         values = {
             "Stage": cloud.stage,
-            "MailIdentity": options["MailFrom"].rpartition("@")[2],
+            "MailIdentity": identity,
+            "MakesMailIdentity": "no" if _is_known_to_ses(cloud, identity) else "yes",
             "SafeModeAddress": options["AdminEmail"],  # nobody gets mail before the operator says so
             "Protection": "on" if cloud.stage == "prod" else "off",
             **values,
@@ -98,14 +100,26 @@ def base_values(deployment: Deployment) -> stacks.Parameters:
     return {**values, "SiteOrigin": address} if address else values
 
 
+def _is_known_to_ses(cloud: Cloud, identity: str) -> bool:
+    """Tell whether somebody, perhaps another stage, has told SES of the identity."""
+    ses = cloud.client("sesv2")
+    try:
+        ses.get_email_identity(EmailIdentity=identity)
+    except ses.exceptions.NotFoundException:
+        return False
+    return True
+
+
 def edge_values(deployment: Deployment) -> stacks.Parameters:
     """Return the parameters of the public address; without an API there is no `ApiDomain`."""
     cloud = deployment.cloud
     values = {name: value for name, value in deployment.options.items() if name in EDGE_OPTIONS}
-    bucket = stacks.outputs(cloud, deployment.base).get("BucketDomain", "")
+    base = stacks.outputs(cloud, deployment.base)
     api = next((each["rest_api_url"] for each in state.found(cloud) if each["resource_type"] == "rest_api"), "")
-    known = {"Stage": cloud.stage, "BucketDomain": bucket, "ApiDomain": api.split("/")[2]} if api else {}
-    return {**known, **values}
+    if not api:
+        return values
+    known = {name: base[name] for name in ("BucketDomain", "EdgeKeySecret")}
+    return {"Stage": cloud.stage, "ApiDomain": api.split("/")[2], **known, **values}
 
 
 def _say_functions(cloud: Cloud) -> None:

@@ -8,6 +8,7 @@ the tests (secrets, subscription, sender, alarm group) are really made.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -114,7 +115,8 @@ class Database(Thing):
     snapshots: ClassVar[list[str]] = []
 
     def make(self) -> str:
-        self.secret = make_secret("rds!cluster-1", '{"username": "ontask", "password": "kept by RDS"}')
+        name = f"rds!cluster-{self.properties['DBClusterIdentifier']}"
+        self.secret = make_secret(name, '{"username": "ontask", "password": "kept by RDS"}')
         return str(self.properties["DBClusterIdentifier"])
 
     def unmake(self) -> None:
@@ -286,10 +288,12 @@ def _remember_change_sets(patch: pytest.MonkeyPatch) -> None:
 
     def look_behind_conditions(self: Any, template: dict[str, Any], parameters: Any = None) -> dict[str, list[str]]:
         found = look_for_names(self, template, parameters)
-        changed = any(self.input_parameters.get(name) != value for name, value in (parameters or {}).items())
+        changed = [name for name, value in (parameters or {}).items() if self.input_parameters.get(name) != value]
         for name, resource in template["Resources"].items():
+            used = re.findall(r'"Fn::If": \["(\w+)"', json.dumps(resource["Properties"]))
+            behind = json.dumps([template["Conditions"][condition] for condition in used])
             known = name in self._resource_json_map and name not in found["Modify"]
-            if changed and known and "Fn::If" in json.dumps(resource["Properties"]):
+            if known and any(f'"Ref": "{parameter}"' in behind for parameter in changed):
                 found["Modify"].append(name)
         return found
 
