@@ -217,6 +217,8 @@ def test_two_migrations_at_once_apply_it_once(fresh_database: str, tmp_path: Pat
         gate.execute(text(f"SELECT pg_advisory_xact_lock({GATE})"))
         both = [start(folder), start(folder)]
         assert [said(process) for process in both] == ["begun", "begun"]
+        while gate.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) < 2:
+            gate.execute(text("SELECT pg_sleep(0.02)"))  # one waits at the gate, the other for the one
     assert sorted(word for process in both for word in rest(process)) == ["9999", "9999", "half-way"]
     assert [process.returncode for process in both] == [0, 0]
     assert execute("SELECT version_num FROM ontask.alembic_version") == ["9999"]
