@@ -53,6 +53,8 @@ def follow_upload(request: Request, upload_id: int) -> Answer:
     if upload.state == READ:
         seen = upload.choices.get("seen") and (upload.choices.get("matched") or not request.workflow.row_count)
         return _to(request, upload, CHECK if seen and upload.problem else LOOK)
+    if upload.state in {REFUSED, DONE} and request.wants_part:
+        return _away(request, upload)
     if upload.state == REFUSED:
         return render(
             "tables/uploads/refused.html", upload=upload, encodings=decode.ENCODINGS, delimiters=layout.DELIMITERS
@@ -65,11 +67,7 @@ def follow_upload(request: Request, upload_id: int) -> Answer:
 
 def _done(request: Request, upload: Upload) -> Answer:
     kept = {version.id for version in queries.kept(request.session, request.workflow.id)}
-    return (
-        _away(request, upload)
-        if request.wants_part
-        else render("tables/uploads/done.html", upload=upload, can_undo=upload.result.get("version") in kept)
-    )
+    return render("tables/uploads/done.html", upload=upload, can_undo=upload.result.get("version") in kept)
 
 
 def _away(request: Request, upload: Upload) -> Answer:
