@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from chalice import Blueprint
@@ -27,6 +28,8 @@ FILTERS = {
     "clicked": "Clicked", "bounced": "Bounced", "failed": "Failed", "in_doubt": "In doubt", "skipped": "Left out",
     "complained": "Marked as spam", "cancelled": "Cancelled",
 }  # fmt: skip
+#: Deliveries and opens are heard of after the last mail is out; for so long the page goes on looking.
+NEWS_MAY_COME = timedelta(minutes=10)
 
 
 @page(bp, RUNS, role=WorkflowRole.VIEWER)
@@ -155,6 +158,11 @@ def _in_doubt(message: models.Message) -> bool:
     )
 
 
+def _is_open(run: models.Run) -> bool:
+    """Tell whether the numbers may still change while somebody looks at them."""
+    return run.state not in models.ENDED or (run.ended_at is not None and clock.now() < run.ended_at + NEWS_MAY_COME)
+
+
 def _live(request: Request, run: models.Run) -> dict[str, Any]:
     totals = queries.totals(request.session, run.id)
     left = totals.queued + totals.sending
@@ -163,7 +171,7 @@ def _live(request: Request, run: models.Run) -> dict[str, Any]:
         "run": run, "totals": totals, "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
         "action_name": reports.action_name(request.session, run.action_id),
         "undo_seconds": max(0, int(seconds_to_undo)) if run.state == models.HELD else 0,
-        "is_open": run.state not in models.ENDED, "spoken": words.spoken,
+        "is_open": _is_open(run), "spoken": words.spoken,
         "seconds_left": queries.seconds_left(request.session, run, left) if run.state == models.RUNNING else 0.0,
         "chart": chart(queries.timeline(request.session, run.id), request.user.time_zone),
     }  # fmt: skip
@@ -184,5 +192,5 @@ def _learners(request: Request, run: models.Run) -> dict[str, Any]:
         "next_after": found.after, "state": state, "search": search, "after": after,
         "labels": called.labels(row_ids), "reason": words.reason,
         "states": words.MESSAGE_STATES, "in_doubt": _in_doubt, "can_send": _can_send(request),
-        "is_open": run.state not in models.ENDED,
+        "is_open": _is_open(run),
     }  # fmt: skip

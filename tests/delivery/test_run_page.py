@@ -104,13 +104,18 @@ def test_the_numbers_are_those_of_the_messages(session: Session, client: Browser
         assert expected in said, expected
 
 
-def test_the_page_looks_again_only_while_something_can_happen(session: Session, client: Browser, run: Run) -> None:
+def test_the_page_looks_again_only_while_something_can_happen(
+    session: Session, client: Browser, run: Run, frozen_clock: Clock
+) -> None:
     become(session, run, models.QUEUED, mails(session, run))
     assert 'hx-trigger="every 2s"' in client.get(path(run, "/live"), htmx=True).body
-    run.state, run.ended_at = models.DONE, NOON
+    run.state, run.ended_at = models.DONE, frozen_clock()
     session.flush()
-    assert "every 2s" not in client.get(path(run, "/live"), htmx=True).body
-    assert "every 5s" not in client.get(path(run)).body
+    # The last mails have left, but nobody has heard yet that they arrived.
+    assert 'hx-trigger="every 10s"' in client.get(path(run, "/live"), htmx=True).body
+    assert 'hx-trigger="every 10s"' in client.get(path(run, "/learners"), htmx=True).body
+    frozen_clock.advance(minutes=11)
+    assert "hx-trigger=\"every" not in client.get(path(run)).body
 
 
 def test_the_chart_is_drawn_by_the_server_with_a_table_beside_it(session: Session, client: Browser, run: Run) -> None:
