@@ -115,7 +115,7 @@ def test_the_page_looks_again_only_while_something_can_happen(
     assert 'hx-trigger="every 10s"' in client.get(path(run, "/live"), htmx=True).body
     assert 'hx-trigger="every 10s"' in client.get(path(run, "/learners"), htmx=True).body
     frozen_clock.advance(minutes=11)
-    assert "hx-trigger=\"every" not in client.get(path(run)).body
+    assert 'hx-trigger="every' not in client.get(path(run)).body
 
 
 def test_the_chart_is_drawn_by_the_server_with_a_table_beside_it(session: Session, client: Browser, run: Run) -> None:
