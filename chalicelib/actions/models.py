@@ -11,7 +11,10 @@ from chalicelib.database.base import Id
 
 
 class Action(Base):
-    """One message. `version` counts saves of the text, so that a stale save can be refused."""
+    """One message. `version` counts saves of the text, so that a stale save can be refused.
+
+    While `view_id` is set the filter is that view's: whoever changes one of them changes both.
+    """
 
     __tablename__ = "action"
 
@@ -23,6 +26,7 @@ class Action(Base):
     text: Mapped[str] = mapped_column(default="")
     version: Mapped[int] = mapped_column(default=1)
     filter: Mapped[dict[str, Any] | None]
+    view_id: Mapped[int | None] = mapped_column(ForeignKey("view.id", ondelete="SET NULL"))
     send_defaults: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -1,7 +1,7 @@
 """The one walker over references: where the objects of a workflow speak of each other, and how to follow or change it.
 
-A reference is a letter and an id: "w3" the workflow, "a3" an attribute, "c12" a column, "m7" a message, "k5" a
-condition. `PARTS` lists every table whose rows belong to a workflow and, for each field that holds references, the
+A reference is a letter and an id: "w3" the workflow, "a3" an attribute, "c12" a column, "v4" a view, "m7" a
+message, "k5" a condition. `PARTS` lists every table whose rows belong to a workflow and, for each field that holds references, the
 function that walks it. All uses of references go through this list: who uses an object (`found`), the copy of a
 workflow (`parts.insert`), exports and imports. A new table or field that holds ids is added here and nowhere else;
 `tests/workflows/test_references.py` fails for a field with JSON or a foreign key that is not mentioned.
@@ -120,8 +120,12 @@ _SEND_DEFAULTS = keys(to_column_id=one("c"), subject=written("text"), opens_colu
 PARTS = (
     Part("attribute", "a", "workflow_id", {"workflow_id": one("w")}),
     Part("column", "c", "workflow_id", {"workflow_id": one("w")}, frozenset({"allowed_values"})),
+    Part("view", "v", "workflow_id", {
+        "workflow_id": one("w"), "columns": each("c"), "sort": formula, "filter": formula,
+    }),
     Part("action", "m", "workflow_id", {
-        "workflow_id": one("w"), "text": written("html"), "filter": formula, "send_defaults": _SEND_DEFAULTS,
+        "workflow_id": one("w"), "view_id": one("v"), "text": written("html"), "filter": formula,
+        "send_defaults": _SEND_DEFAULTS,
     }),
     Part("condition", "k", "action_id", {"action_id": one("m"), "formula": formula}),
 )  # fmt: skip

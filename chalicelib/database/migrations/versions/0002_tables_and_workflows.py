@@ -47,6 +47,55 @@ def upgrade() -> None:
         schema="ontask",
     )
     op.create_index(op.f("ix_learner_user_id"), "learner", ["user_id"], unique=False, schema="ontask")
+    op.create_table(
+        "view",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("workflow_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
+        sa.Column("columns", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("sort", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("filter", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["workflow_id"], ["ontask.workflow.id"], name=op.f("fk_view_workflow_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_view")),
+        schema="ontask",
+    )
+    op.create_index(
+        "uq_view_workflow_id_name",
+        "view",
+        ["workflow_id", "name"],
+        unique=True,
+        schema="ontask",
+        postgresql_where=sa.text("deleted_at is null"),
+    )
+    op.create_table(
+        "row_change",
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("row_id", sa.BigInteger(), nullable=False),
+        sa.Column("old", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["event_id"], ["ontask.event.id"], name=op.f("fk_row_change_event_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("event_id", "row_id", name=op.f("pk_row_change")),
+        schema="ontask",
+    )
+    op.add_column("action", sa.Column("view_id", sa.BigInteger(), nullable=True), schema="ontask")
+    op.create_foreign_key(
+        op.f("fk_action_view_id"),
+        "action",
+        "view",
+        ["view_id"],
+        ["id"],
+        source_schema="ontask",
+        referent_schema="ontask",
+        ondelete="SET NULL",
+    )
     op.add_column("column", sa.Column("active_from", sa.DateTime(timezone=True), nullable=True), schema="ontask")
     op.add_column("column", sa.Column("active_until", sa.DateTime(timezone=True), nullable=True), schema="ontask")
     op.add_column(
