@@ -13,7 +13,8 @@ from chalicelib.database.base import Id
 class Action(Base):
     """One message. `version` counts saves of the text, so that a stale save can be refused.
 
-    While `view_id` is set the filter is that view's: whoever changes one of them changes both.
+    While `view_id` is set the filter is that view's: whoever changes one of them changes both. `kept` holds parts of an
+    imported message that no page shows yet, such as the questions of a survey; see docs/export-format.md.
     """
 
     __tablename__ = "action"
@@ -28,6 +29,7 @@ class Action(Base):
     filter: Mapped[dict[str, Any] | None]
     view_id: Mapped[int | None] = mapped_column(ForeignKey("view.id", ondelete="SET NULL"))
     send_defaults: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    kept: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]

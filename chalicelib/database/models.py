@@ -5,9 +5,21 @@ from chalicelib.actions import models as actions
 from chalicelib.audit import models as audit
 from chalicelib.database import Base
 from chalicelib.delivery import models as delivery
+from chalicelib.exchange import models as exchange
 from chalicelib.schedules import models as schedules
 from chalicelib.tables import models as tables
 from chalicelib.tables.uploads import models as uploads
 from chalicelib.workflows import models as workflows
 
-__all__ = ["Base", "accounts", "actions", "audit", "delivery", "schedules", "tables", "uploads", "workflows"]
+__all__ = [
+    "Base",
+    "accounts",
+    "actions",
+    "audit",
+    "delivery",
+    "exchange",
+    "schedules",
+    "tables",
+    "uploads",
+    "workflows",
+]

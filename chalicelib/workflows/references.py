@@ -41,6 +41,11 @@ def each(letter: str) -> Walk:
     return lambda value, change: [_id(change(f"{letter}{item}")) for item in value or []]
 
 
+def every(walk: Walk) -> Walk:
+    """Walk a list of fields that are alike."""
+    return lambda value, change: [walk(item, change) for item in value or []]
+
+
 def digits(letter: str) -> Walk:
     """Walk a text that is an id when it has digits only, such as the choice of a form; other texts stay."""
 
@@ -116,6 +121,12 @@ class Part:
 #: What the next sending of a message begins with.
 _SEND_DEFAULTS = keys(to_column_id=one("c"), subject=written("text"), opens_column=digits("c"))
 
+#: What an imported message keeps for pages to come: the questions of a survey, the cells of a rubric, attached views.
+_KEPT = keys(
+    questions=every(keys(column=one("c"), condition=one("k"))), rubric=every(keys(column=one("c"))),
+    attachments=each("v"),
+)  # fmt: skip
+
 #: In the order in which rows can be inserted: parents first.
 PARTS = (
     Part("attribute", "a", "workflow_id", {"workflow_id": one("w")}),
@@ -125,7 +136,7 @@ PARTS = (
     }),
     Part("action", "m", "workflow_id", {
         "workflow_id": one("w"), "view_id": one("v"), "text": written("html"), "filter": formula,
-        "send_defaults": _SEND_DEFAULTS,
+        "send_defaults": _SEND_DEFAULTS, "kept": _KEPT,
     }),
     Part("condition", "k", "action_id", {"action_id": one("m"), "formula": formula}),
 )  # fmt: skip

@@ -75,6 +75,32 @@ def upgrade() -> None:
         postgresql_where=sa.text("deleted_at is null"),
     )
     op.create_table(
+        "import",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("workflow_id", sa.BigInteger(), nullable=True),
+        sa.Column("filename", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("file_version", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("job_id", sa.BigInteger(), nullable=True),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("document", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["job_id"], ["ontask.job.id"], name=op.f("fk_import_job_id"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(["user_id"], ["ontask.user.id"], name=op.f("fk_import_user_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["workflow_id"], ["ontask.workflow.id"], name=op.f("fk_import_workflow_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_import")),
+        schema="ontask",
+    )
+    op.create_index(op.f("ix_import_user_id"), "import", ["user_id"], unique=False, schema="ontask")
+    op.create_index(op.f("ix_import_workflow_id"), "import", ["workflow_id"], unique=False, schema="ontask")
+    op.create_table(
         "row_change",
         sa.Column("event_id", sa.BigInteger(), nullable=False),
         sa.Column("row_id", sa.BigInteger(), nullable=False),
@@ -86,6 +112,7 @@ def upgrade() -> None:
         schema="ontask",
     )
     op.add_column("action", sa.Column("view_id", sa.BigInteger(), nullable=True), schema="ontask")
+    op.add_column("action", sa.Column("kept", postgresql.JSONB(astext_type=sa.Text()), nullable=True), schema="ontask")
     op.create_foreign_key(
         op.f("fk_action_view_id"),
         "action",
