@@ -18,10 +18,15 @@ BINARY_TYPES = ["image/png", "image/x-icon", "image/gif", "font/woff2"]
 @cache
 def version() -> str:
     """Return the content hash of the whole folder: modules import each other by relative names, so all share one."""
+    return version_of(ROOT)
+
+
+def version_of(folder: Path) -> str:
+    """Return the hash that `version` gives when the static files are those in `folder`."""
     hashed = hashlib.sha256()
-    for path in sorted(ROOT.rglob("*")):
+    for path in sorted(folder.rglob("*")):
         if path.is_file():
-            hashed.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+            hashed.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return hashed.hexdigest()[:12]
 
 

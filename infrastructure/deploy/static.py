@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import mimetypes
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from chalicelib import clock
-from chalicelib.web.static import ROOT as FOLDER
-from chalicelib.web.static import version
+from chalicelib.web.static import version_of
 from infrastructure.deploy.cloud import Cloud
 
 KEY = "deploy/static.json"
@@ -17,17 +17,18 @@ KEY = "deploy/static.json"
 KEEP = timedelta(days=30)
 
 
-def upload(cloud: Cloud, bucket: str) -> int:
-    """Put this release's files into the bucket; return how many were missing."""
+def upload(cloud: Cloud, bucket: str, folder: Path) -> int:
+    """Put this release's files, those in `folder`, into the bucket; return how many were missing."""
     s3 = cloud.client("s3")
-    prefix = f"static/{version()}/"
+    prefix = f"static/{version_of(folder)}/"
     there = {each["Key"] for each in _objects(s3, bucket, prefix)}
-    missing = [path for path in sorted(FOLDER.rglob("*")) if path.is_file()]
-    missing = [path for path in missing if prefix + path.relative_to(FOLDER).as_posix() not in there]
-    for path in missing:
+    wanted = {prefix + path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    missing = sorted(set(wanted) - there)
+    for key in missing:
+        path = wanted[key]
         s3.put_object(
             Bucket=bucket,
-            Key=prefix + path.relative_to(FOLDER).as_posix(),
+            Key=key,
             Body=path.read_bytes(),
             ContentType=_kind(path.name),
             CacheControl="public, max-age=31536000, immutable",
@@ -41,17 +42,18 @@ def _kind(name: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
-def forget_old(cloud: Cloud, bucket: str) -> None:
+def forget_old(cloud: Cloud, bucket: str, folder: Path) -> None:
     """Note that this release is the current one, and remove those that were replaced more than 30 days ago."""
     s3 = cloud.client("s3")
+    current = version_of(folder)
     now = clock.now()
     replaced = {name: at or now.isoformat() for name, at in _read(s3, bucket).items()}
     for name, at in list(replaced.items()):
-        if name != version() and now - datetime.fromisoformat(at) > KEEP:
+        if name != current and now - datetime.fromisoformat(at) > KEEP:
             for each in _objects(s3, bucket, f"static/{name}/"):
                 s3.delete_object(Bucket=bucket, Key=each["Key"])
             del replaced[name]
-    body = json.dumps({**replaced, version(): None})
+    body = json.dumps({**replaced, current: None})
     s3.put_object(Bucket=bucket, Key=KEY, Body=body.encode(), ContentType="application/json")
 
 

@@ -145,8 +145,12 @@ def _fetch_state(deployment: Deployment) -> None:
 
 
 def _upload_static(deployment: Deployment) -> None:
-    count = static.upload(deployment.cloud, deployment.outputs["Bucket"])
+    count = static.upload(deployment.cloud, deployment.outputs["Bucket"], _static_files(deployment))
     deployment.cloud.say(f"  {count} new")
+
+
+def _static_files(deployment: Deployment) -> Path:
+    return deployment.copy / "chalicelib" / "static"
 
 
 def _deploy_functions(deployment: Deployment) -> None:
@@ -187,7 +191,7 @@ def _smoke(deployment: Deployment) -> None:
 
 
 def _forget_static(deployment: Deployment) -> None:
-    static.forget_old(deployment.cloud, deployment.outputs["Bucket"])
+    static.forget_old(deployment.cloud, deployment.outputs["Bucket"], _static_files(deployment))
 
 
 def _first_admin(deployment: Deployment) -> None:

@@ -10,15 +10,14 @@ import ast
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import app
-from chalicelib.web import static
-from infrastructure.deploy import lock, removal, steps
+from chalicelib.web.static import version_of
+from infrastructure.deploy import lock, removal, static, steps
 from infrastructure.deploy.cloud import Problem
 from infrastructure.deploy.steps import Deployment
 from tests.deploy import aws
@@ -131,21 +130,7 @@ def release_in(world: World) -> set[str]:
     return {each["Key"].split("/")[1] for each in listed.get("Contents", [])}
 
 
-@pytest.fixture
-def another_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """Makes the next deployment a release with other static files."""
-    extra = static.ROOT / "css" / f"test-{os.getpid()}.css"
-
-    def change() -> None:
-        extra.write_text("p { color: red }")
-        static.version.cache_clear()
-
-    yield change
-    extra.unlink(missing_ok=True)
-    static.version.cache_clear()
-
-
-def test_a_stage_is_deployed_changed_and_removed(world: World, another_release: Callable[[], None]) -> None:
+def test_a_stage_is_deployed_changed_and_removed(world: World) -> None:
     world.deploy(**OPTIONS)
     told = world.heard()
     is_all_there(world)
@@ -162,11 +147,11 @@ def test_a_stage_is_deployed_changed_and_removed(world: World, another_release: 
     )
     (bucket,) = world.everything()["buckets"]
     first = release_in(world)
-    assert first == {static.version()}
-    made = world.client("s3").head_object(Bucket=bucket, Key=f"static/{static.version()}/css/app.css")
+    assert first == {world.static_version()}
+    made = world.client("s3").head_object(Bucket=bucket, Key=f"static/{world.static_version()}/css/app.css")
     assert (made["ContentType"], "immutable" in made["CacheControl"]) == ("text/css; charset=utf-8", True)
 
-    another_release()
+    world.release = Unpacked(style="p { color: red }")
     (api,) = world.everything()["APIs"]
     kept = world.everything()
     world.deploy(SafeModeAddress="off", MonthlyBudget="80")
@@ -178,7 +163,7 @@ def test_a_stage_is_deployed_changed_and_removed(world: World, another_release: 
     assert world.everything()["APIs"] == {api}
     assert "SAFE_MODE_ADDRESS" not in environment_of(world, "send_batch")
     assert environment_of(world, "send_batch")["MAIL_FROM"] == "no-reply@uni.example", "what was set before stays"
-    assert release_in(world) == first | {static.version()}, "pages that are still open find their files"
+    assert release_in(world) == first | {world.static_version()}, "pages that are still open find their files"
     assert "has an account" not in told, "the first link was not used yet, so there is a new one"
 
     world.client("s3").put_object(Bucket=bucket, Key="uploads/1/1", Body=b"a,b")
@@ -189,28 +174,24 @@ def test_a_stage_is_deployed_changed_and_removed(world: World, another_release: 
     assert "secrets" in told
 
 
-def test_static_files_of_an_old_release_go_after_a_month(
-    world: World, another_release: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from infrastructure.deploy import static as files
+def test_static_files_of_an_old_release_go_after_a_month(world: World, tmp_path: Path) -> None:
+    bucket = "ontask-dev-123456789012-us-east-1"
+    world.client("s3").create_bucket(Bucket=bucket)
 
-    world.client("s3").create_bucket(Bucket="ontask-dev-123456789012-us-east-1")
-    cloud = world.cloud()
+    def release(style: str) -> str:
+        (tmp_path / "app.css").write_text(style)
+        static.upload(world.cloud(), bucket, tmp_path)
+        static.forget_old(world.cloud(), bucket, tmp_path)
+        return version_of(tmp_path)
 
-    def release() -> None:
-        files.upload(cloud, "ontask-dev-123456789012-us-east-1")
-        files.forget_old(cloud, "ontask-dev-123456789012-us-east-1")
-
-    release()
-    old = static.version()
-    another_release()
-    release()
+    old = release("p { color: green }")
+    new = release("p { color: red }")
     world.time.advance(days=29)
-    release()
-    assert release_in(world) == {old, static.version()}
+    release("p { color: red }")
+    assert release_in(world) == {old, new}
     world.time.advance(days=2)
-    release()
-    assert release_in(world) == {static.version()}
+    release("p { color: red }")
+    assert release_in(world) == {new}
 
 
 class Killed(BaseException):
@@ -262,7 +243,7 @@ def test_a_deployment_that_is_killed_anywhere_goes_on_when_it_is_run_again(
         cloud = world.cloud()
         cloud.say = say
         with pytest.raises(Killed):
-            Deployment(cloud, options, packing=Unpacked()).run()
+            Deployment(cloud, options, packing=world.release).run()
 
     options = {**OPTIONS, "Protection": "on"}  # as in prod
     for step in range(1, len(steps.STEPS) + 1):

@@ -17,6 +17,7 @@ import app
 from chalicelib import database
 from chalicelib.aws import queue, secrets
 from chalicelib.settings import settings
+from chalicelib.web.static import version_of
 from infrastructure.deploy import build, state
 from infrastructure.deploy.cloud import Answer, Cloud
 from infrastructure.deploy.steps import Deployment
@@ -30,14 +31,22 @@ OPTIONS = {"MailFrom": "no-reply@uni.example", "AdminEmail": "ana@uni.example"}
 SITE = "https://d111.cloudfront.net"
 
 
+@dataclass(frozen=True)
 class Unpacked(build.Packing):
-    """Packs nothing: the functions run in this process, where their dependencies are."""
+    """Packs nothing: the functions run in this process, where their dependencies are.
+
+    A release with another `style` has other static files.
+    """
+
+    style: str = ""
 
     def install(self, folder: Path) -> None:
         """Leave the folder empty."""
 
     def compile(self, folder: Path) -> bool:
         """Leave the sources as they are."""
+        if self.style:
+            (folder / "static" / "css" / "added.css").write_text(self.style)
         return True
 
 
@@ -53,6 +62,8 @@ class World:
     mails: list[dict[str, Any]] = field(default_factory=list)
     session: boto3.Session = field(default_factory=boto3.Session)
     clients: dict[str, Any] = field(default_factory=dict)
+    #: What the next deployment deploys.
+    release: Unpacked = field(default_factory=Unpacked)
 
     def __post_init__(self) -> None:
         self.session.events.register("provide-client-params.sesv2.SendEmail", self._note_mail)
@@ -70,7 +81,11 @@ class World:
 
     def deploy(self, **options: str) -> None:
         """`make deploy`."""
-        Deployment(self.cloud(), options, packing=Unpacked()).run()
+        Deployment(self.cloud(), options, packing=self.release).run()
+
+    def static_version(self) -> str:
+        """The name of the static files that were deployed last."""
+        return version_of(self.folder / self.stage / "chalicelib" / "static")
 
     def say(self, line: str) -> None:
         """Hear what the operator is told."""
