@@ -200,6 +200,15 @@ def test_failed_mails_are_queued_again(session: Session, client: Browser, run: R
     assert [message.state for message in mails(session, run)[:4]] == [models.QUEUED] * 3 + [models.SENT]
 
 
+def test_a_mail_in_doubt_says_that_it_is_settled_by_itself(session: Session, client: Browser, run: Run) -> None:
+    become(session, run, models.SENT, mails(session, run), sent_at=NOON)
+    become(session, run, models.SENDING, mails(session, run)[:2], lease_until=NOON - timedelta(minutes=1))
+    said = words(client.get(path(run)))
+    assert "2 mails in doubt: the sender stopped while they were handed over." in said
+    assert "within half an hour" in said
+    assert "Sending again may give a learner the same mail twice" not in said
+
+
 def test_a_mail_in_doubt_is_sent_again_only_when_somebody_says_so(session: Session, client: Browser, run: Run) -> None:
     become(session, run, models.SENT, mails(session, run), sent_at=NOON)
     doubtful = mails(session, run)[0]
