@@ -3,7 +3,7 @@
 Speaks SendEmail (raw) and GetAccount. Events come as SNS notifications in the queue of mail events, in the formats of
 the SES Developer Guide, "Contents of event data that Amazon SES publishes to Amazon SNS". Addresses behave like those
 of the mailbox simulator: a local part that begins with `bounce`, `complaint` or `suppressionlist` does what it says,
-every other one is delivered.
+every other one is delivered. Its time is the product's, so that the mails of the sample course arrive in its past.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import base64
 import json
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chalicelib import clock
 from local.server import Answer, JsonServer
 
 Publish = Callable[[dict[str, Any]], None]
@@ -112,7 +112,7 @@ class Service:
         event_delay_seconds: float = 0.3,
         rate: float = 14.0,
         quota: int = 50_000,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = lambda: clock.now().timestamp(),
     ) -> None:
         self.outbox = outbox
         self._publish = publish

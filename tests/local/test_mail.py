@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from local.outbox import Pages, content
 from local.ses import Outbox, Service
+from tests.conftest import NOON, Clock
 
 RAW = (
     b"From: OnTask <no-reply@ontask.example>\r\nTo: ana@uni.example\r\nSubject: =?utf-8?q?Ol=C3=A1?=\r\n"
@@ -91,6 +92,19 @@ def test_a_delivered_mail_is_told_with_its_tags_in_an_sns_envelope(sink: Sink, s
 def test_simulator_addresses_do_what_they_say(sink: Sink, ses: Any, address: str, events: list[str]) -> None:
     send(ses, address)
     assert sink.events(10) == events
+
+
+def test_a_mail_of_the_sample_course_arrives_in_its_past(tmp_path: Path, frozen_clock: Clock) -> None:
+    published: list[dict[str, Any]] = []
+    service = Service(Outbox(tmp_path / "outbox.sqlite"), published.append, TOPIC)
+    server = service.serve()
+    send(boto3.client("sesv2", endpoint_url=server.url), "ana@uni.example")
+    server.stop()
+    frozen_clock.advance(days=3)
+    service.publish_due()
+    told = [json.loads(envelope["Message"]) for envelope in published]
+    assert [event["eventType"] for event in told] == ["Send", "Delivery"]
+    assert told[1]["delivery"]["timestamp"] == f"{NOON:%Y-%m-%dT%H:%M}:00.000Z"
 
 
 def test_events_survive_a_kill(tmp_path: Path) -> None:
