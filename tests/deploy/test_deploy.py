@@ -20,7 +20,7 @@ from chalicelib.web.static import version_of
 from infrastructure.deploy import lock, removal, static, steps
 from infrastructure.deploy.cloud import Problem
 from infrastructure.deploy.steps import Deployment
-from tests.deploy import aws
+from tests.deploy import aws, calls
 from tests.deploy.templates import ROOT
 from tests.deploy.world import OPTIONS, SITE, Unpacked, World, config
 
@@ -136,6 +136,11 @@ def test_a_stage_is_deployed_changed_and_removed(world: World) -> None:
     is_all_there(world)
     assert "add Database (AWS::RDS::DBCluster)" in told, "it says beforehand what it will make"
     assert told.index("add ontask-dev-migrate (function)") < told.index("[2/")
+    for function, made in world.calls.items():
+        assert made <= calls.of(function), "the reader of the source, by which policies are checked, knows every call"
+    assert {"sqs.send_message", "scheduler.create_schedule", "secretsmanager.get_secret_value"} <= world.calls[
+        "migrate"
+    ]
     for works in ("healthz?deep=1", "sign-in", "a job through the queue", "a job woken by an alarm",
                   "the event of a mail to Amazon's simulator"):  # fmt: skip
         assert f"Works: {SITE}/{works}" in told or f"Works: {works}" in told, told
@@ -148,8 +153,8 @@ def test_a_stage_is_deployed_changed_and_removed(world: World) -> None:
     (bucket,) = world.everything()["buckets"]
     first = release_in(world)
     assert first == {world.static_version()}
-    made = world.client("s3").head_object(Bucket=bucket, Key=f"static/{world.static_version()}/css/app.css")
-    assert (made["ContentType"], "immutable" in made["CacheControl"]) == ("text/css; charset=utf-8", True)
+    file = world.client("s3").head_object(Bucket=bucket, Key=f"static/{world.static_version()}/css/app.css")
+    assert (file["ContentType"], "immutable" in file["CacheControl"]) == ("text/css; charset=utf-8", True)
 
     world.release = Unpacked(style="p { color: red }")
     (api,) = world.everything()["APIs"]
@@ -213,13 +218,13 @@ def chalice_s_process() -> int:
 
 def kill_chalice_once(patch: pytest.MonkeyPatch, owner: Any, name: str, *, at: int) -> None:
     """Kill Chalice's process just when AWS has done the `at`th such call."""
-    real, calls = getattr(owner, name), 0
+    real, count = getattr(owner, name), 0
 
     def done_and_killed(*rest: Any, **options: Any) -> Any:
-        nonlocal calls
+        nonlocal count
         made = real(*rest, **options)
-        calls += 1
-        if calls == at:
+        count += 1
+        if count == at:
             os.kill(chalice_s_process(), signal.SIGKILL)
         return made
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import boto3
 import certifi
+import pytest
+from botocore import xform_name
+from botocore.client import BaseClient
 
 import app
 from chalicelib import database
@@ -62,6 +65,8 @@ class World:
     mails: list[dict[str, Any]] = field(default_factory=list)
     session: boto3.Session = field(default_factory=boto3.Session)
     clients: dict[str, Any] = field(default_factory=dict)
+    #: The AWS calls that each function's code has made.
+    calls: dict[str, set[str]] = field(default_factory=dict)
     #: What the next deployment deploys.
     release: Unpacked = field(default_factory=Unpacked)
 
@@ -103,8 +108,10 @@ class World:
         self._carry_mail_events()
         for source in state.event_sources(self.cloud()):
             self._serve(source)
-        with self.being("run_due"):
-            for event in workers.due_alarms(self.time.time):
+        with self.being("run_due", is_lambda=False):  # the clock knows the alarms by the same settings
+            events = workers.due_alarms(self.time.time)
+        for event in events:
+            with self.being("run_due"):
                 app.run_due(event, Context())
 
     def get(self, url: str) -> Answer:
@@ -133,7 +140,7 @@ class World:
         return found
 
     @contextmanager
-    def being(self, function: str) -> Iterator[None]:
+    def being(self, function: str, *, is_lambda: bool = True) -> Iterator[None]:
         """Be a new process of a function: with its environment and no other settings."""
         cloud = self.cloud()
         name = state.function_name(cloud, function)
@@ -146,7 +153,8 @@ class World:
         os.environ.update(variables)
         self._forget()
         try:
-            yield
+            with noted(self.calls.setdefault(function, set()) if is_lambda else set()):
+                yield
         finally:
             os.environ.clear()
             os.environ.update(before)
@@ -229,6 +237,20 @@ class OurCloud(Cloud):
         """Run it."""
         assert self.world is not None
         return self.world.invoke(function, event)
+
+
+@contextmanager
+def noted(calls: set[str]) -> Iterator[None]:
+    """Add every call that boto3 makes to `calls`, named as in the source."""
+    real = BaseClient._make_api_call
+
+    def note(client: Any, operation: str, params: dict[str, Any]) -> Any:
+        calls.add(f"{client.meta.service_model.service_name}.{xform_name(operation)}")
+        return real(client, operation, params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", note)
+        yield
 
 
 def config() -> dict[str, Any]:
