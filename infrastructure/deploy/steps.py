@@ -128,6 +128,12 @@ def _say_functions(cloud: Cloud) -> None:
         cloud.say(f"  {'renew' if function in there else 'add'} {state.function_name(cloud, function)} (function)")
 
 
+def _fetch(deployment: Deployment) -> None:
+    """Have everything from elsewhere at hand before anything in the account is changed."""
+    build.dependencies(deployment.cloud, deployment.packing)
+    build.authorities(deployment.cloud)
+
+
 def _make_base(deployment: Deployment) -> None:
     planned = stacks.plan(deployment.cloud, deployment.base, BASE, base_values(deployment))
     stacks.show(deployment.cloud, planned)
@@ -204,6 +210,7 @@ def _first_admin(deployment: Deployment) -> None:
 
 
 STEPS: tuple[tuple[str, Callable[[Deployment], None]], ...] = (
+    ("Dependencies", _fetch),
     ("Network, database, queues, mail (the first time 15 minutes)", _make_base),
     ("Build copy", _build),
     ("What Chalice made before", _fetch_state),
