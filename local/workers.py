@@ -87,6 +87,21 @@ def due_alarms(now: datetime) -> list[dict[str, Any]]:
     return inputs
 
 
+def take_over() -> None:
+    """Free the jobs of workers that were killed, which nobody but this process does any more.
+
+    In the cloud their leases end first: there another function may still be alive. Mails keep theirs, as what became
+    of them is in doubt until their events have come.
+    """
+    from sqlalchemy import update
+
+    from chalicelib import clock, database
+    from chalicelib.schedules.models import RUNNING, Job
+
+    with database.scope() as session:
+        session.execute(update(Job).where(Job.state == RUNNING).values(lease_until=clock.now()))
+
+
 def daily_event() -> dict[str, Any]:
     """Return what the daily rule of EventBridge sends."""
     rule = "arn:aws:events:us-east-1:123456789012:rule/ontask-tidy"
@@ -105,6 +120,7 @@ def main() -> None:
 
     end_with_parent()
     stopping = threading.Event()
+    take_over()
     # Alarms live in the emulated cloud's memory: the daily safety net sets them again after a restart.
     app.tidy(daily_event(), Context())
     for name, queue, batch, count in SOURCES:
