@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infrastructure.deploy import build, lock, stacks, state
-from infrastructure.deploy.cloud import ROOT, Cloud
+from infrastructure.deploy.cloud import ROOT, Cloud, Problem
 from infrastructure.deploy.steps import BASE
 
 POLL_SECONDS = 30
@@ -18,6 +18,7 @@ def run(cloud: Cloud) -> None:
     """Remove the stage. Each step can be repeated; one that was cut off goes on when the command is run again."""
     base, edge = f"{cloud.app}-base", f"{cloud.app}-edge"
     with lock.held(cloud):
+        _check_sender(cloud, base)
         cloud.say("[1/5] Public address")
         stacks.settle(cloud, edge)
         stacks.delete(cloud, edge)
@@ -39,6 +40,20 @@ def run(cloud: Cloud) -> None:
     cloud.say(f"Stage {cloud.stage} is gone. What AWS keeps:")
     cloud.say(f"  the final snapshot of the database, named {base}-snapshot-…: delete it in RDS when nobody needs it")
     cloud.say("  the deleted secrets for 30 days, at no cost")
+
+
+def _check_sender(cloud: Cloud, base: str) -> None:
+    """Raise Problem when another stage sends by the sender that this one has made in SES: it would go with it."""
+    ours = stacks.parameters(cloud, base)
+    if ours.get("MakesMailIdentity") != "yes":
+        return
+    for stage in json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]:
+        theirs = stacks.parameters(cloud, f"ontask-{stage}-base")
+        if stage != cloud.stage and theirs.get("MailIdentity") == ours["MailIdentity"]:
+            raise Problem(
+                f"{stage} sends by {ours['MailIdentity']} too, which would be gone with {cloud.stage}. "
+                f"Remove {stage} first, or give it another sender."
+            )
 
 
 def _delete_functions(cloud: Cloud, bucket: str) -> None:

@@ -77,12 +77,17 @@ def plan(cloud: Cloud, stack: str, template: Path, values: Parameters) -> Plan:
     is_new = settle(cloud, stack) in UNBORN
     formation = cloud.client("cloudformation")
     all_values = values if is_new else {**parameters(cloud, stack), **values}
+    # An older template may have asked for more.
+    asked = formation.get_template_summary(TemplateBody=template.read_text())["Parameters"]
+    known = {each["ParameterKey"] for each in asked}
     made = formation.create_change_set(
         StackName=stack,
         ChangeSetName=f"deploy-{uuid.uuid4().hex}",
         ChangeSetType="CREATE" if is_new else "UPDATE",
         TemplateBody=template.read_text(),
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in all_values.items()],
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in all_values.items() if key in known
+        ],
         Capabilities=CAPABILITIES,
         Tags=[{"Key": "ontask:stage", "Value": cloud.stage}],
     )

@@ -135,7 +135,22 @@ def test_a_stack_that_failed_at_birth_is_cleared_away_and_made_again(world: Worl
     assert values["MakesMailIdentity"] == "yes", "the failed stack's sender went with it"
 
 
-def test_a_second_stage_uses_the_sender_that_the_first_has_made(world: World, base: Any) -> None:
+def test_a_parameter_that_the_template_has_no_more_is_left_out(world: World, base: Any, tmp_path: Path) -> None:
+    shorter = tmp_path / "base.yaml"
+    text = BASE.read_text().replace("!Ref MonthlyBudget", "150")
+    shorter.write_text(re.sub(r"  MonthlyBudget:\n(    .*\n)+", "", text))
+    sent: list[str] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        sent.extend(each["ParameterKey"] for each in params["Parameters"])
+
+    world.client("cloudformation").meta.events.register("provide-client-params.cloudformation.CreateChangeSet", note)
+    stacks.apply(world.cloud(), stacks.plan(world.cloud(), "ontask-dev-base", shorter, {}))
+    assert "MailFrom" in sent
+    assert "MonthlyBudget" not in sent, "AWS refuses parameters that the template does not know"
+
+
+def test_a_second_stage_uses_the_sender_that_the_first_has_made(world: World, base: Any, capsys: Said) -> None:
     world.stage = "prod"
     deployment = Deployment(world.cloud(), OPTIONS)
     values = base_values(deployment)
@@ -144,6 +159,9 @@ def test_a_second_stage_uses_the_sender_that_the_first_has_made(world: World, ba
     senders = [each for each in aws.Thing.live.values() if each.type == "AWS::SES::EmailIdentity"]
     assert len(senders) == 1
     assert aws.Thing.live["ontask-prod-base/Database"].properties["DeletionProtection"] is True
+    assert main(["destroy", "--stage", "dev", "--sure", "dev"]) == 1, "prod could send no mail any more"
+    assert "prod sends by uni.example too" in capsys.readouterr().err
+    assert {"ontask-dev-base", "ontask-prod-base"} <= world.everything()["stacks"]
 
 
 def test_nothing_is_destroyed_unless_the_stage_is_named_again(world: World, capsys: Said) -> None:
