@@ -172,7 +172,12 @@ def test_a_stage_is_deployed_changed_and_removed(world: World) -> None:
     assert "has an account" not in told, "the first link was not used yet, so there is a new one"
 
     world.client("s3").put_object(Bucket=bucket, Key="uploads/1/1", Body=b"a,b")
+    logs = world.client("logs")
+    logs.create_log_group(logGroupName="/aws/lambda/ontask-dev-of_an_older_release")
+    logs.create_log_group(logGroupName="/aws/lambda/ontask-development")  # somebody else's
     removal.run(world.cloud())
+    assert world.everything()["logs"] == {"/aws/lambda/ontask-development"}
+    logs.delete_log_group(logGroupName="/aws/lambda/ontask-development")
     nothing_is_left(world)
     told = world.heard()
     assert "final snapshot" in told
