@@ -76,7 +76,7 @@ def show_welcome(request: Request, token: str) -> Answer:
 
 @page(bp, "/welcome/{token}", method="POST", access=Access.EVERYBODY)
 def set_first_password(request: Request, token: str) -> Answer:
-    """Set the password, spend the link, sign in."""
+    """Set the password, spend the link, take over the browser's time zone, sign in."""
     user = service.user_for(request.session, service.LinkProof(token))
     try:
         if request.form.get("password") != request.form.get("again"):
@@ -87,6 +87,8 @@ def set_first_password(request: Request, token: str) -> Answer:
             "accounts/welcome.html", status=422, token=token, email=user.email, error=error.fields["password"]
         )  # fmt: skip
     service.spend_link(request.session, token)
+    if (zone := request.form.get("time_zone")) in available_timezones():
+        service.change_profile(user, user.name, zone)
     return _signed_in(request, user, url_for("workflows.list_workflows"))
 
 

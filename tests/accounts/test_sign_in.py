@@ -129,6 +129,14 @@ def test_a_weak_first_password_is_refused_and_the_link_stays_good(
     assert visitor.post(f"/welcome/{token}", {"password": PASSWORD, "again": PASSWORD}).status == 303
 
 
+@pytest.mark.parametrize(("sent", "kept"), [("Asia/Tokyo", "Asia/Tokyo"), ("Mars/Base", "UTC"), ("", "UTC")])
+def test_a_new_user_has_the_time_zone_of_the_browser(visitor: Browser, session: Session, sent: str, kept: str) -> None:
+    _, token = service.create_user(session, "bob@uni.example", "Bob", Role.INSTRUCTOR)
+    answer = visitor.post(f"/welcome/{token}", {"password": PASSWORD, "again": PASSWORD, "time_zone": sent})
+    assert answer.status == 303
+    assert f"<option selected>{kept}" in visitor.get("/me").body
+
+
 def test_changing_the_password_ends_other_sessions(client: Browser, session: Session, ana: str) -> None:
     here, elsewhere = Browser(), Browser()
     for browser in (here, elsewhere):

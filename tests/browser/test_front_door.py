@@ -10,6 +10,8 @@ from tests.browser.conftest import DESKTOP, PASSWORD, PHONE, Visit
 
 
 def test_a_new_instructor_comes_in_by_the_link_and_makes_a_workflow(visit: Visit) -> None:
+    zone = visit.page.context.new_cdp_session(visit.page)
+    zone.send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Tokyo"})
     visit.sign_in("new@uni.example")
     visit.check()
     visit.page.fill("input[name=name]", "Biology 101")
@@ -23,6 +25,8 @@ def test_a_new_instructor_comes_in_by_the_link_and_makes_a_workflow(visit: Visit
     visit.page.keyboard.press("Enter")
     visit.page.wait_for_url(re.compile("/workflows"))
     assert visit.page.get_by_role("link", name="Biology 101").is_visible()
+    visit.go("/me")
+    assert visit.page.get_by_label("Time zone").input_value() == "Asia/Tokyo"
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -113,3 +113,8 @@ export async function post(url, fields, isSecondTry = false) {
 }
 
 document.addEventListener("htmx:error", () => toast("The server can't be reached. Nothing was lost; please try again."));
+
+// Where the time zone is asked for without a word: the browser's own.
+for (const field of document.querySelectorAll("[data-time-zone]")) {
+  field.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
