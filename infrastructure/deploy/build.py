@@ -52,7 +52,7 @@ class Packing:
         links = [option for place in places for option in ("--find-links", place)]
         done = subprocess.run(
             [
-                UV, "pip", "install", "--quiet", "--target", str(folder), "--python-version", RUNTIME,
+                UV, "pip", "install", "--quiet", "--link-mode", "copy", "--target", str(folder), "--python-version", RUNTIME,
                 "--python-platform", self.platform, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
                 "--requirements", str(ROOT / "requirements" / "app.txt"),
             ],
@@ -99,7 +99,9 @@ def dependencies(cloud: Cloud, packing: Packing) -> Path:
     """Return a folder with the dependencies for Lambda, byte-compiled; it is made once for each lock file."""
     lock = (ROOT / "requirements" / "app.txt").read_bytes()
     compiler = find_python() or ""
-    key = hashlib.sha256(b"\0".join([lock, RUNTIME.encode(), PLATFORM.encode(), compiler.encode()])).hexdigest()[:16]
+    key = hashlib.sha256(
+        b"\0".join([lock, RUNTIME.encode(), packing.platform.encode(), compiler.encode()])
+    ).hexdigest()[:16]
     done = cloud.folder / f"vendor-{key}"
     if not done.exists():
         half = cloud.folder / f"half-{key}"
