@@ -52,8 +52,8 @@ class Packing:
         links = [option for place in places for option in ("--find-links", place)]
         done = subprocess.run(
             [
-                UV, "pip", "install", "--quiet", "--link-mode", "copy", "--target", str(folder), "--python-version", RUNTIME,
-                "--python-platform", self.platform, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
+                UV, "pip", "install", "--quiet", "--link-mode", "copy", "--target", str(folder),
+                "--python-version", RUNTIME, "--python-platform", self.platform, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
                 "--requirements", str(ROOT / "requirements" / "app.txt"),
             ],
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
