@@ -53,8 +53,8 @@ class Packing:
         done = subprocess.run(
             [
                 UV, "pip", "install", "--quiet", "--link-mode", "copy", "--target", str(folder),
-                "--python-version", RUNTIME, "--python-platform", self.platform, "--only-binary", ":all:", "--no-deps", "--require-hashes", *links,
-                "--requirements", str(ROOT / "requirements" / "app.txt"),
+                "--python-version", RUNTIME, "--python-platform", self.platform, "--only-binary", ":all:",
+                "--no-deps", "--require-hashes", *links, "--requirements", str(ROOT / "requirements" / "app.txt"),
             ],
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
