@@ -19,6 +19,7 @@ NAMES = {
         {"id": 2, "name": "Quiz 1", "type": "double"},
         {"id": 3, "name": "passed", "type": "boolean"},
     ],
+    "attributes": [{"id": 4, "name": "Office hours"}],
     "conditions": [{"id": 7, "name": "low quiz 1"}, {"id": 8, "name": "no and then"}],
 }
 PAGE = """<!doctype html><html lang="en"><head><title>Editor</title>
@@ -282,6 +283,19 @@ def test_backspace_behind_a_condition_leaves_it_alone(open_editor: Open) -> None
     editor.put_cursor("or")
     editor.keys("Home", "Backspace", "Backspace")
     editor.shows("{% if low quiz 1 %}<p>inner</p>{% else %}<p>or</p>{% endif %}<p>behind</p>")
+
+
+def test_enter_on_an_empty_last_line_leaves_the_condition(open_editor: Open) -> None:
+    editor = open_editor("{% if low quiz 1 %}<p>inner</p>{% else %}<p>other</p>{% endif %}")
+    editor.put_cursor("inner")
+    editor.keys("Enter", "Enter")
+    editor.type("still inside")
+    editor.put_cursor("other")
+    editor.keys("Enter", "Enter")
+    editor.type("for everybody")
+    editor.shows(
+        "{% if low quiz 1 %}<p>inner</p><p></p><p>still inside</p>{% else %}<p>other</p>{% endif %}<p>for everybody</p>"
+    )
 
 
 def test_the_keyboard_reaches_everything(open_editor: Open) -> None:

@@ -181,14 +181,25 @@ export const unwrap = (view, found) => apply(view, (tr) => {
   return true;
 });
 
+// Enter on an empty last line leaves the block, as it leaves a list.
+export function leaveByEmptyLine(state, dispatch) {
+  const { $from, empty } = state.selection;
+  const branch = $from.node(-1);
+  const isLast = empty && $from.depth > 2 && branch.type === nodes.branch && !$from.parent.childCount
+    && $from.index(-1) === branch.childCount - 1 && branch.childCount > 1 && $from.indexAfter(-2) === $from.node(-2).childCount;
+  if (!isLast) return false;
+  if (dispatch) leaveBlock(state, dispatch, state.tr.delete($from.before(), $from.after()));
+  return true;
+}
+
 // Ctrl+Enter leaves the block: the cursor goes on behind it.
-export function leaveBlock(state, dispatch) {
+export function leaveBlock(state, dispatch, tr = state.tr) {
   const { $from } = state.selection;
   for (let depth = $from.depth; depth > 0; depth -= 1) {
     if ($from.node(depth).type !== nodes.cond) continue;
     if (dispatch) {
-      const tr = closeHistory(state.tr);
-      const after = $from.after(depth);
+      closeHistory(tr);
+      const after = tr.mapping.map($from.after(depth));
       if (!tr.doc.resolve(after).nodeAfter?.isTextblock) tr.insert(after, nodes.paragraph.create());
       dispatch(tr.setSelection(TextSelection.near(tr.doc.resolve(after + 1))).scrollIntoView());
     }

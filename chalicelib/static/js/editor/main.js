@@ -83,9 +83,9 @@ export class MessageEditor {
       keymap({
         "Mod-z": undo, "Mod-y": redo, "Mod-Shift-z": redo, "Mod-b": commands.toggle("strong"), "Mod-i": commands.toggle("em"),
         "Mod-u": commands.toggle("underline"), "Mod-k": (_, __, view) => { askLink(view); return true; },
-        "Alt-F10": () => { this.toolbar.focus(); return true; }, "Mod-Enter": commands.leaveBlock, Escape: commands.selectBlock,
+        "Alt-F10": () => { this.toolbar.focus(); return true; }, "Mod-Enter": (state, dispatch) => commands.leaveBlock(state, dispatch), Escape: commands.selectBlock,
         ArrowRight: commands.leavePart, End: commands.leavePart,
-        Enter: chainCommands(this.openSelected, splitListItem(item)), "Shift-Enter": (state, dispatch) => {
+        Enter: chainCommands(this.openSelected, commands.leaveByEmptyLine, splitListItem(item)), "Shift-Enter": (state, dispatch) => {
           dispatch?.(state.tr.replaceSelectionWith(nodes.hard_break.create(), true).scrollIntoView());
           return true;
         },
