@@ -16,7 +16,11 @@ DONE, REFUSED, DISCARDED = "done", "refused", "discarded"
 
 
 class Upload(Base):
-    """One file. `understood` says what was read, `choices` what people want, `result` what came of it."""
+    """One file, or the Google Sheet behind `link`.
+
+    `options` say how it is to be read (see `reading.Options`), `understood` what was read, `choices` what people want,
+    `result` what came of it.
+    """
 
     __tablename__ = "upload"
 
@@ -24,11 +28,13 @@ class Upload(Base):
     workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     filename: Mapped[str]
+    link: Mapped[str] = mapped_column(default="", server_default="")
     size: Mapped[int] = mapped_column(default=0)
     file_version: Mapped[str | None]
     state: Mapped[str] = mapped_column(default=WAITING)
     problem: Mapped[str] = mapped_column(default="")
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id", ondelete="SET NULL"))
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     understood: Mapped[dict[str, Any]] = mapped_column(default=dict)
     choices: Mapped[dict[str, Any]] = mapped_column(default=dict)
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -151,5 +151,11 @@ def upgrade() -> None:
         sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         schema="ontask",
     )
+    op.add_column("upload", sa.Column("link", sa.String(), server_default="", nullable=False), schema="ontask")
+    op.add_column(
+        "upload",
+        sa.Column("options", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
+        schema="ontask",
+    )
     op.add_column("workflow", sa.Column("learner_column_id", sa.BigInteger(), nullable=True), schema="ontask")
     # ### end Alembic commands ###
