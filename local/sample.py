@@ -98,7 +98,7 @@ def make(learners: int = 500) -> Account | None:
         if session.scalar(select(User.id).limit(1)) is not None:
             return None
         account = Account(EMAIL, secrets.token_urlsafe(9))
-        user, _ = accounts.create_user(session, EMAIL, "Ines Instructor", Role.ADMIN)
+        user, _ = accounts.create_user(session, EMAIL, "Ines Instructor", Role.INSTRUCTOR)
         accounts.set_password(session, user, account.password)
     past = Past(clock.now() - RUN_AGE)
     clock.use(past)
