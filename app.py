@@ -26,6 +26,10 @@ from chalicelib.tables.download_routes import bp as downloads
 from chalicelib.tables.routes import bp as tables
 from chalicelib.tables.uploads.routes import bp as uploads
 from chalicelib.web import health, static
+from chalicelib.workflows.attribute_routes import bp as attributes
+from chalicelib.workflows.learner_routes import bp as learners
+from chalicelib.workflows.lifecycle_routes import bp as lifecycle
+from chalicelib.workflows.people_routes import bp as people
 from chalicelib.workflows.routes import bp as workflows
 
 #: How many of each function a queue keeps busy; as many are reserved for it in `.chalice/config.json`, because messages
@@ -38,7 +42,8 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, columns, conditions, downloads, previews, runs, sending, tables, tracking, uploads, workflows,
+    accounts, actions, attributes, columns, conditions, downloads, learners, lifecycle, people, previews, runs, sending,
+    tables, tracking, uploads, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)

@@ -15,6 +15,7 @@ from chalicelib.delivery.send import Sender
 from chalicelib.logs import logger
 from chalicelib.schedules import due, jobs
 from chalicelib.tables.uploads import jobs as upload_jobs
+from chalicelib.workflows import jobs as workflow_jobs
 
 #: Where nobody says how long a function may run.
 DEFAULT_SECONDS = 60.0
@@ -22,7 +23,7 @@ DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 10.0
 
 #: Jobs are known once the module that does them is imported.
-JOB_MODULES = (upload_jobs,)
+JOB_MODULES = (upload_jobs, workflow_jobs)
 
 Records = Sequence[dict[str, Any]]
 Failures = dict[str, list[dict[str, str]]]

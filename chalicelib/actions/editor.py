@@ -18,6 +18,7 @@ from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.formulas.words import words
 from chalicelib.tables import queries as tables
 from chalicelib.workflows.models import Workflow
+from chalicelib.workflows.queries import Attribute, attributes
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,17 @@ class Editor:
     @cached_property
     def names(self) -> Names:
         """What the text can speak of."""
-        return queries.names(self.columns, self.conditions)
+        return queries.names(self.columns, self.conditions, self.attributes)
+
+    @cached_property
+    def attributes(self) -> list[Attribute]:
+        """The workflow's attributes."""
+        return attributes(self.session, self.workflow.id)
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """What the text shows to every learner alike, by reference: the values of attributes."""
+        return {f"a{one.id}": one.value for one in self.attributes}
 
     @property
     def text(self) -> str:
@@ -94,10 +105,11 @@ class Editor:
 
     @property
     def names_data(self) -> dict[str, Any]:
-        """Columns and conditions for the editor in the browser."""
+        """Columns, conditions and attributes for the editor in the browser."""
         return {
             "columns": [{"id": one.id, "name": one.name, "type": one.type} for one in self.columns.values()],
             "conditions": [{"id": one.id, "name": self.names.name(f"k{one.id}")} for one in self.conditions],
+            "attributes": [{"id": one.id, "name": self.names.name(f"a{one.id}")} for one in self.attributes],
         }
 
     def problem_of(self, formula: Any) -> str:

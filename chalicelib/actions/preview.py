@@ -204,12 +204,12 @@ def name_columns(columns: Columns) -> list[ColumnInfo]:
     return []
 
 
-def page(action: Action, learner: Learner, time_zone: str) -> str:
-    """Return the learner's version as a page of its own.
+def page(action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str) -> str:
+    """Return the learner's version as a page of its own; `fixed` are the values that are the same for everybody.
 
     Raises errors.Invalid when the text can't be used, or would be too long for this learner.
     """
     from chalicelib.actions.language.compile import compile_template
 
-    written = compile_template(action.text, "html", time_zone=time_zone).render(learner.context)
+    written = compile_template(action.text, "html", time_zone=time_zone).render({**fixed, **learner.context})
     return PAGE.format("The message", written)

@@ -48,7 +48,7 @@ def show_preview(request: Request, action_id: int) -> Answer:
     if editor.trouble:
         return document(preview.PAGE.format("Problem", escape(editor.trouble)))
     try:
-        return document(preview.page(editor.action, learner, editor.workflow.time_zone))
+        return document(preview.page(editor.action, learner, editor.fixed, editor.workflow.time_zone))
     except errors.Invalid as error:
         return document(preview.PAGE.format("Problem", escape(error.message)))
 

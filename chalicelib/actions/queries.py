@@ -18,6 +18,7 @@ from chalicelib.formulas.check import Columns
 from chalicelib.formulas.sql import condition as to_sql
 from chalicelib.formulas.sql import counts_select, learners
 from chalicelib.workflows.models import Workflow
+from chalicelib.workflows.queries import Attribute
 
 
 def conditions(session: Session, action_id: int) -> list[Condition]:
@@ -26,11 +27,12 @@ def conditions(session: Session, action_id: int) -> list[Condition]:
     return list(session.scalars(query.order_by(Condition.position, Condition.id)))
 
 
-def names(columns: Columns, conditions: Iterable[Condition]) -> Names:
+def names(columns: Columns, conditions: Iterable[Condition], attributes: Iterable[Attribute] = ()) -> Names:
     """Return what the text of a message can speak of."""
     return of_message(
         {column.id: (column.name, column.type) for column in columns.values()},
         {condition.id: condition.name for condition in conditions},
+        {attribute.id: attribute.name for attribute in attributes},
     )  # fmt: skip
 
 

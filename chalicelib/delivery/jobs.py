@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from markupsafe import escape
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from chalicelib import database, errors, logs
 from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
-from chalicelib.delivery import doubt, plan, service, sources, throttle
+from chalicelib.delivery import doubt, notes, plan, service, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.compose import Head, compose
 from chalicelib.delivery.models import MAIL
@@ -62,21 +63,39 @@ def deliver_test(task: Task, mailer: Mailer, sleep: Callable[[float], None] = ti
     """
     with database.scope() as session:
         mail = _test_mail(session, task)
+    return _hand_over(mail, str(task.payload["to"]), mailer, sleep)
+
+
+@job(notes.NOTE)
+def send_note(task: Task) -> dict[str, Any]:
+    """Send a single mail of plain text. Payload: `to`, `subject`, `text`."""
+    return deliver_note(task, Mailer())
+
+
+def deliver_note(task: Task, mailer: Mailer, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+    """Do it with the given mailer; raises as `deliver_test` does."""
+    text = str(task.payload["text"])
+    shown = f'<p style="white-space:pre-line">{escape(text)}</p>'
+    return _hand_over(Rendered(str(task.payload["subject"]), shown, text), str(task.payload["to"]), mailer, sleep)
+
+
+def _hand_over(mail: Rendered, to: str, mailer: Mailer, sleep: Callable[[float], None]) -> dict[str, Any]:
+    with database.scope() as session:
         throttle.ensure(session, MAIL)
         slot = throttle.reserve(session, MAIL, [1])
     if not isinstance(slot, throttle.Grant):
         raise errors.Unavailable("Other mails are leaving just now. This one follows in a minute.")
     sleep(max(0.0, slot.seconds_until_first()))
-    letter = compose(Head(correlation_id=logs.correlation_id()), mail, str(task.payload["to"]), None)
+    letter = compose(Head(correlation_id=logs.correlation_id()), mail, to, None)
     try:
         mailer.send(letter.envelope, letter.raw, settings().ses_configuration_set, {})
     except NotSent as error:
         raise errors.Unavailable("The mail service was busy. It is tried again in a minute.") from error
     except (Refused, Closed) as error:
-        raise errors.Invalid(f"The mail service refused the test: {error.reason}") from error
+        raise errors.Invalid(f"The mail service refused it: {error.reason}") from error
     except InDoubt:
-        return {"to": task.payload["to"], "in_doubt": True}
-    return {"to": task.payload["to"]}
+        return {"to": to, "in_doubt": True}
+    return {"to": to}
 
 
 def _test_mail(session: Session, task: Task) -> Rendered:

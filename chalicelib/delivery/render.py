@@ -38,6 +38,10 @@ class Written(Protocol):
         """The type of each value, by "c12"."""
 
     @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The values that are the same for everybody, by "a3"."""
+
+    @property
     def time_zone(self) -> str:
         """The zone that times are shown in."""
 
@@ -51,6 +55,7 @@ class Renderer:
         self._subject = compile_template(run.subject, "text", time_zone=run.time_zone)
         self._html = compile_template(run.text, "html", time_zone=run.time_zone)
         self._text = compile_template(plain_source(run.text), "text", time_zone=run.time_zone)
+        self._fixed = dict(run.attributes)
         self._convert = {name: convert for name, kind in run.value_types.items() if (convert := _CONVERTERS.get(kind))}
 
     def render(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> Rendered:
@@ -58,7 +63,7 @@ class Renderer:
 
         Raises errors.Invalid when it gets too long.
         """
-        context = {**values, **flags}
+        context = {**self._fixed, **values, **flags}
         for name, convert in self._convert.items():
             if context.get(name) is not None:
                 context[name] = convert(context[name])

@@ -72,8 +72,9 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None,
         state=SCHEDULED if order.due_at else HELD, lane=MAIL, subject=subject, text=action.text,
         conditions=draft.conditions, filter=action.filter, value_types=draft.value_types,
-        time_zone=workflow.time_zone, to_column_id=order.to_column_id, from_name=" ".join(order.from_name.split()),
-        reply_to=order.reply_to.strip(), cc=list(order.cc), bcc=list(order.bcc), cost=order.cost,
+        attributes=draft.attributes, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
+        from_name=" ".join(order.from_name.split()), reply_to=order.reply_to.strip(), cc=list(order.cc),
+        bcc=list(order.bcc), cost=order.cost,
         track_opens=order.track_opens, track_clicks=order.track_clicks, skip_rows=list(order.skip_rows),
         leave_out_duplicates=order.leave_out_duplicates, needs_opens_column=order.opens_column == NEW,
         opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
@@ -171,6 +172,12 @@ def undo(session: Session, user_id: int, run: Run) -> None:
         raise errors.Conflict("This run has started; undo is no longer possible. You can still cancel the rest.")
     _cancel(session, run)
     _record(session, "run_undone", user_id, run)
+
+
+def scheduled(session: Session, workflow_id: int) -> list[Run]:
+    """Return the workflow's runs that have not begun yet, locked."""
+    waiting = Run.state.in_([HELD, SCHEDULED])
+    return list(session.scalars(select(Run).where(Run.workflow_id == workflow_id, waiting).with_for_update()))
 
 
 def pause(session: Session, user_id: int, run: Run) -> None:

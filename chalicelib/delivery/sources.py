@@ -1,4 +1,4 @@
-"""What a run takes from its workflow and action: columns, conditions and the names in a subject.
+"""What a run takes from its workflow and action: columns, conditions, attributes and the names in a subject.
 
 Plain SQL, because the tables belong to other domains.
 """
@@ -30,10 +30,11 @@ class SourceColumn(ColumnInfo):
 
 @dataclass(frozen=True)
 class Sources:
-    """The columns and conditions a message can refer to."""
+    """The columns, conditions and attributes a message can refer to; of an attribute `id`, `name` and `value`."""
 
     columns: dict[int, SourceColumn]
     conditions: list[dict[str, Any]]
+    attributes: list[dict[str, Any]]
 
     @property
     def names(self) -> Names:
@@ -41,6 +42,7 @@ class Sources:
         return of_message(
             {column.id: (column.name, column.type) for column in self.columns.values()},
             {condition["id"]: condition["name"] for condition in self.conditions},
+            {attribute["id"]: attribute["name"] for attribute in self.attributes},
         )  # fmt: skip
 
     @property
@@ -55,13 +57,16 @@ class Sources:
 
 
 _OPENS_TAG = re.compile(r"\{(?=[{%])")
-# One statement for both, as every page of sending needs them.
+# One statement for all, as every page of sending needs them.
 _SOURCES = text("""
-    SELECT 1 AS part, position, id, name, type, is_key, NULL AS formula FROM ontask.column
+    SELECT 1 AS part, position, id, name, type, is_key, NULL AS formula, NULL AS value FROM ontask.column
     WHERE workflow_id = :workflow_id AND deleted_at IS NULL
     UNION ALL
-    SELECT 2, position, id, name, NULL, NULL, formula FROM ontask.condition
+    SELECT 2, position, id, name, NULL, NULL, formula, NULL FROM ontask.condition
     WHERE action_id = :action_id AND deleted_at IS NULL
+    UNION ALL
+    SELECT 3, id, id, name, NULL, NULL, NULL, value FROM ontask.attribute
+    WHERE workflow_id = :workflow_id AND deleted_at IS NULL
     ORDER BY part, position, id
 """)
 
@@ -71,7 +76,8 @@ def read(session: Session, workflow_id: int, action_id: int) -> Sources:
     rows = session.execute(_SOURCES, {"workflow_id": workflow_id, "action_id": action_id}).all()
     columns = {row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key) for row in rows if row.part == 1}
     conditions = [{"id": row.id, "name": row.name, "formula": row.formula} for row in rows if row.part == 2]
-    return Sources(columns, conditions)
+    attributes = [{"id": row.id, "name": row.name, "value": row.value} for row in rows if row.part == 3]
+    return Sources(columns, conditions, attributes)
 
 
 def action_name(session: Session, action_id: int) -> str:
@@ -138,5 +144,6 @@ class DraftText:
         self.subject, self.text, self.time_zone = subject, text, time_zone
         references = used(found, text, "html") | used(found, subject, "text")
         self.value_types = {f"c{key}": column.type for key, column in found.columns.items() if f"c{key}" in references}
+        self.attributes = {f"a{one['id']}": one["value"] for one in found.attributes if f"a{one['id']}" in references}
         self.value_ids = sorted(int(name[1:]) for name in self.value_types)
         self.conditions = [item for item in found.conditions if f"k{item['id']}" in references]

@@ -13,6 +13,7 @@ from chalicelib.delivery import throttle
 from chalicelib.schedules import service
 from chalicelib.schedules.models import DONE, FAILED, Job
 from chalicelib.settings import settings
+from chalicelib.workflows import learners
 
 #: Ended jobs are kept for this long, for people who look back.
 KEEP_JOBS = timedelta(days=90)
@@ -35,6 +36,8 @@ def tidy() -> None:
     run_due()
     with database.scope() as session:
         sessions.remove_expired(session)
+        for workflow_id in learners.with_column(session):
+            service.enqueue_once(session, learners.REFRESH, workflow_id)
         throttle.forget_old_minutes(session)
         old = Job.state.in_([DONE, FAILED]) & (Job.ended_at < clock.now() - KEEP_JOBS)
         session.execute(delete(Job).where(old))

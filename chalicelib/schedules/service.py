@@ -81,6 +81,43 @@ def get(session: Session, workflow_id: int, user_id: int, kind: str, job_id: int
     return job
 
 
+def find(session: Session, workflow_id: int, user_id: int | None, kind: str, payload: dict[str, Any]) -> Job | None:
+    """Return the latest job of this kind whose payload has these values; None when there is none."""
+    query = select(Job).where(Job.workflow_id == workflow_id, Job.kind == kind, Job.payload.contains(payload))
+    if user_id is not None:
+        query = query.where(Job.user_id == user_id)
+    return session.scalar(query.order_by(Job.id.desc()).limit(1))
+
+
+def remember(session: Session, job_id: int, **values: Any) -> None:
+    """Note in the caller's transaction what the job has made, for its next attempt. Report nothing after it."""
+    changed = Job.payload.op("||")(func.jsonb_build_object(*(item for pair in values.items() for item in pair)))
+    session.execute(update(Job).where(Job.id == job_id).values(payload=changed))
+
+
+def remembered(session: Session, job_id: int, name: str) -> Any:
+    """Return what an earlier attempt of the job has noted under the name; None when it noted nothing."""
+    return session.scalar(select(Job.payload[name]).where(Job.id == job_id))
+
+
+def enqueue_once(session: Session, kind: str, workflow_id: int) -> None:
+    """Have the workflow's job of this kind done after this commit; one that waits already does for both."""
+    query = select(Job).where(Job.workflow_id == workflow_id, Job.kind == kind, Job.state == QUEUED)
+    # While this transaction lasts nobody begins that job, so that it sees what is changed here; it is woken again
+    # because a worker that came in the meantime has gone.
+    waiting = session.scalar(query.limit(1).with_for_update(read=True, skip_locked=True))
+    if waiting is None:
+        enqueue(session, kind, {}, workflow_id=workflow_id)
+    else:
+        wake(session, settings().jobs_queue, {"job": waiting.id})
+
+
+def is_open(session: Session, workflow_id: int, kind: str) -> bool:
+    """Tell whether a job of this kind waits or is being done for the workflow."""
+    query = select(Job.id).where(Job.workflow_id == workflow_id, Job.kind == kind, Job.state.in_([QUEUED, RUNNING]))
+    return session.scalar(query.limit(1)) is not None
+
+
 def state(session: Session, job_id: int) -> str:
     """Return the state of a job, whoever started it; empty when there is none."""
     return session.scalar(select(Job.state).where(Job.id == job_id)) or ""

@@ -7,7 +7,7 @@ are left to PostgreSQL, because a table keeps them when it is renamed to a kept 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -107,12 +107,12 @@ def lock_for_rows(session: Session, workflow_id: int) -> None:
         raise errors.Conflict(message) from error
 
 
-def create_table(session: Session, workflow_id: int, fields: Iterable[Field]) -> None:
-    """Create an empty table with its indexes."""
+def create_table(session: Session, workflow_id: int, fields: Iterable[Field], *, first_free: int = 1) -> None:
+    """Create an empty table with its indexes; its first row gets the id `first_free`."""
     fields = list(fields)
     columns = "".join(f", c{field.id} {TYPES[field.type]}" for field in fields)
     session.execute(text(f"CREATE TABLE {table(workflow_id)} (row_id bigint NOT NULL{columns})"))
-    finish_table(session, table(workflow_id), [field.id for field in fields if field.is_key], first_free=1)
+    finish_table(session, table(workflow_id), [field.id for field in fields if field.is_key], first_free=first_free)
 
 
 def finish_table(session: Session, name: str, key_ids: Iterable[int], *, first_free: int) -> None:
@@ -124,6 +124,27 @@ def finish_table(session: Session, name: str, key_ids: Iterable[int], *, first_f
     for column_id in key_ids:
         session.execute(text(f"CREATE UNIQUE INDEX ON {name} (c{int(column_id)})"))
     session.execute(text(f"ANALYZE {name}"))
+
+
+def copy_table(session: Session, origin_id: int, twin_id: int, fields: Mapping[int, Field]) -> int:
+    """Copy the learners of one workflow to another and return their number; `fields` maps columns to those of the copy.
+
+    Columns that the table does not have are left out. Needs the lock of `lock_shape`.
+    """
+    shape = text("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:name) AND NOT attisdropped")
+    present = set(session.scalars(shape, {"name": table(origin_id)}))
+    there = {old: field for old, field in fields.items() if f"c{old}" in present}
+    cells = "".join(f", c{int(old)} AS c{field.id}" for old, field in there.items())
+    first_free = first_free_row_id(session, origin_id)
+    session.execute(text(f"CREATE TABLE {table(twin_id)} AS SELECT row_id{cells} FROM {table(origin_id)}"))
+    keys = [field.id for field in there.values() if field.is_key]
+    finish_table(session, table(twin_id), keys, first_free=first_free)
+    return int(session.scalar(text(f"SELECT count(*) FROM {table(twin_id)}")) or 0)
+
+
+def lock_shape(session: Session, workflow_id: int) -> None:
+    """Let nobody change the columns of the table until the transaction ends; readers and writers go on."""
+    session.execute(text(f"LOCK TABLE {table(workflow_id)} IN ACCESS SHARE MODE"))
 
 
 def first_free_row_id(session: Session, workflow_id: int) -> int:

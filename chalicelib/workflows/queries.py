@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from chalicelib import clock
+from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.workflows import models
 from chalicelib.workflows.models import Member, Workflow
 from chalicelib.workflows.service import TRASH
 
@@ -27,6 +29,29 @@ class Card:
     action_count: int
     updated_at: datetime
     deleted_at: datetime | None
+    is_starred: bool
+    is_new: bool
+    shared_by: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who works on a workflow."""
+
+    user_id: int
+    name: str
+    email: str
+    role: str
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A name and a value of the workflow."""
+
+    id: int
+    name: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -47,12 +72,13 @@ _CARDS = text("""
            (SELECT count(*) FROM ontask.column c WHERE c.workflow_id = w.id AND c.deleted_at IS NULL) AS column_count,
            (SELECT count(*) FROM ontask.action a WHERE a.workflow_id = w.id AND a.deleted_at IS NULL) AS action_count,
            coalesce((SELECT max(e.at) FROM ontask.event e WHERE e.workflow_id = w.id), w.updated_at) AS updated_at,
-           w.deleted_at
-    FROM ontask.workflow w JOIN ontask.member m ON m.workflow_id = w.id
+           w.deleted_at, m.is_starred, m.is_new, coalesce(nullif(u.name, ''), u.email, '') AS shared_by
+    FROM ontask.workflow w JOIN ontask.member m ON m.workflow_id = w.id LEFT JOIN ontask."user" u ON u.id = m.shared_by
     WHERE m.user_id = :user_id AND (w.deleted_at IS NOT NULL) = :in_trash
       AND (NOT :in_trash OR (w.deleted_at > :oldest AND m.role = 'owner'))
       AND (:only = 0 OR w.id = :only)
-    ORDER BY updated_at DESC, w.id DESC
+      AND strpos(lower(unaccent(w.name || ' ' || w.description)), lower(unaccent(CAST(:search AS text)))) > 0
+    ORDER BY m.is_starred DESC, w.deleted_at DESC, lower(w.name), w.id
 """)
 
 _HAPPENINGS = text("""
@@ -63,9 +89,12 @@ _HAPPENINGS = text("""
 """)
 
 
-def cards(session: Session, user_id: int, *, in_trash: bool = False, only: int = 0) -> list[Card]:
-    """Return the user's workflows, the one used last first; or those in the trash."""
-    values = {"user_id": user_id, "in_trash": in_trash, "oldest": clock.now() - TRASH, "only": only}
+def cards(session: Session, user_id: int, *, in_trash: bool = False, only: int = 0, search: str = "") -> list[Card]:
+    """Return the user's workflows by name, starred ones first; or those in the trash, the latest first.
+
+    `search` is part of a name or description, whatever its case and accents.
+    """
+    values = {"user_id": user_id, "in_trash": in_trash, "oldest": clock.now() - TRASH, "only": only, "search": search}
     return [Card(*row) for row in session.execute(_CARDS, values)]
 
 
@@ -80,8 +109,19 @@ def expired_in_trash(session: Session) -> list[int]:
     return list(session.scalars(select(Workflow.id).where(Workflow.deleted_at < clock.now() - TRASH)))
 
 
-def owner_id(session: Session, workflow_id: int) -> int | None:
-    """Return the owner's user id."""
-    return session.scalar(
-        select(Member.user_id).where(Member.workflow_id == workflow_id, Member.role == WorkflowRole.OWNER)
+def people(session: Session, workflow_id: int) -> list[Person]:
+    """Return everybody who works on the workflow: the owner first, then by address."""
+    rows = session.execute(
+        select(Member.user_id, User.name, User.email, Member.role, Member.is_new)
+        .join(User, User.id == Member.user_id)
+        .where(Member.workflow_id == workflow_id)
+        .order_by(Member.role != WorkflowRole.OWNER, User.email)
     )
+    return [Person(*row) for row in rows]
+
+
+def attributes(session: Session, workflow_id: int) -> list[Attribute]:
+    """Return the workflow's attributes by name."""
+    one = models.Attribute
+    query = select(one.id, one.name, one.value).where(one.workflow_id == workflow_id, one.deleted_at.is_(None))
+    return [Attribute(*row) for row in session.execute(query.order_by(func.lower(one.name), one.id))]

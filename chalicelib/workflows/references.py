@@ -1,10 +1,10 @@
 """The one walker over references: where the objects of a workflow speak of each other, and how to follow or change it.
 
 A reference is a letter and an id: "w3" the workflow, "a3" an attribute, "c12" a column, "v4" a view, "m7" a
-message, "k5" a condition. `PARTS` lists every table whose rows belong to a workflow and, for each field that holds references, the
-function that walks it. All uses of references go through this list: who uses an object (`found`), the copy of a
-workflow (`parts.insert`), exports and imports. A new table or field that holds ids is added here and nowhere else;
-`tests/workflows/test_references.py` fails for a field with JSON or a foreign key that is not mentioned.
+message, "k5" a condition. `PARTS` lists every table whose rows belong to a workflow and, for each field that holds
+references, the function that walks it. All uses of references go through this list: who uses an object (`found`), the
+copy of a workflow (`parts.insert`), exports and imports. A new table or field that holds ids is added here and nowhere
+else; `tests/workflows/test_references.py` fails for a field with JSON or a foreign key that is not mentioned.
 
     change = {"c12": "c7", "k5": "k1"}.__getitem__
     stored = references.changed("action", row, change)    # the same row, speaking of c7 and k1
@@ -127,10 +127,13 @@ _KEPT = keys(
     attachments=each("v"),
 )  # fmt: skip
 
+#: How a column's values are worked out.
+_RECIPE = keys(sources=each("c"), within=one("c"))
+
 #: In the order in which rows can be inserted: parents first.
 PARTS = (
     Part("attribute", "a", "workflow_id", {"workflow_id": one("w")}),
-    Part("column", "c", "workflow_id", {"workflow_id": one("w")}, frozenset({"allowed_values"})),
+    Part("column", "c", "workflow_id", {"workflow_id": one("w"), "recipe": _RECIPE}, frozenset({"allowed_values"})),
     Part("view", "v", "workflow_id", {
         "workflow_id": one("w"), "columns": each("c"), "sort": formula, "filter": formula,
     }),
@@ -140,7 +143,9 @@ PARTS = (
     }),
     Part("condition", "k", "action_id", {"action_id": one("m"), "formula": formula}),
 )  # fmt: skip
-_BY_TABLE = {part.table: part for part in PARTS}
+#: The workflow itself: its row is nobody's part, but it refers to some.
+WORKFLOW = Part("workflow", "w", "", {"learner_column_id": one("c")})
+_BY_TABLE = {part.table: part for part in (WORKFLOW, *PARTS)}
 
 
 def changed(table: str, row: Mapping[str, Any], change: Change) -> dict[str, Any]:
@@ -157,11 +162,19 @@ def found(table: str, row: Mapping[str, Any]) -> set[Reference]:
 
     Raises TemplateError when a text can't be read.
     """
+    return {reference for field in row for reference in found_in(table, field, row[field])}
+
+
+def found_in(table: str, field: str, value: Any) -> set[Reference]:
+    """Return what one field refers to.
+
+    Raises TemplateError when it is a text that can't be read.
+    """
     seen: set[Reference] = set()
 
     def note(reference: Reference) -> Reference:
         seen.add(reference)
         return reference
 
-    changed(table, row, note)
+    changed(table, {field: value}, note)
     return seen

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from chalice import Blueprint
 
-from chalicelib import errors
+from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, redirect, render
 from chalicelib.web.urls import url_for
-from chalicelib.workflows import queries, service
+from chalicelib.workflows import people, queries, service
 
 bp = Blueprint(__name__)
+#: Longer lists can be searched.
+SEARCHED = 8
 
 
 @page(bp, "/", access=Access.STAFF)
@@ -28,10 +30,11 @@ def list_workflows(request: Request) -> Answer:
 
 
 def _list(request: Request, problems: dict[str, str]) -> Answer:
-    cards = queries.cards(request.session, request.user.id)
+    search = request.query.get("search").strip()
+    cards = queries.cards(request.session, request.user.id, search=search)
     return render(
-        "workflows/list.html", status=422 if problems else 200, cards=cards, problems=problems,
-        form=request.form.as_dict(),
+        "workflows/list.html", status=422 if problems else 200, cards=cards, problems=problems, search=search,
+        is_long=bool(search) or len(cards) > SEARCHED, form=request.form.as_dict(),
     )  # fmt: skip
 
 
@@ -65,6 +68,7 @@ def restore_workflow(request: Request, workflow_id: int) -> Answer:
 @page(bp, "/workflows/{workflow_id}", role=WorkflowRole.VIEWER)
 def show_overview(request: Request) -> Answer:
     """Show what there is, what happened, and what to do next."""
+    people.note_opened(request.session, request.workflow.id, request.user.id)
     (card,) = queries.cards(request.session, request.user.id, only=request.workflow.id)
     happenings = queries.happenings(request.session, request.workflow.id)
     return render("workflows/overview.html", card=card, happenings=happenings)
@@ -72,8 +76,13 @@ def show_overview(request: Request) -> Answer:
 
 @page(bp, "/workflows/{workflow_id}/settings", role=WorkflowRole.EDITOR)
 def show_settings(request: Request) -> Answer:
-    """Show name, description and the way to the trash."""
-    return render("workflows/settings.html", problems={}, form={})
+    """Show name and description, and the ways to a copy, to an empty table and to the trash."""
+    return _settings(request, {}, {})
+
+
+def _settings(request: Request, problems: dict[str, str], form: dict[str, str], status: int = 200) -> Answer:
+    seal = seals.seal(service.shown(request.workflow))
+    return render("workflows/settings.html", status=status, problems=problems, form=form, seal=seal)
 
 
 @page(bp, "/workflows/{workflow_id}/settings", method="POST", role=WorkflowRole.EDITOR)
@@ -82,12 +91,13 @@ def change_settings(request: Request) -> Answer:
     try:
         service.rename(
             request.session, request.user.id, request.workflow, request.form.get("name"),
-            request.form.get("description"),
+            request.form.get("description"), seen=request.form.get("seen"),
         )  # fmt: skip
     except errors.Invalid as error:
-        return render(
-            "workflows/settings.html", status=422, problems=error.fields, form=request.form.as_dict()
-        )  # fmt: skip
+        return _settings(request, error.fields, request.form.as_dict(), 422)
+    except seals.Stale as error:  # the next save is meant to go over what is told now, so the old seal goes
+        typed = {name: value for name, value in request.form.as_dict().items() if name != "seen"}
+        return _settings(request, error.fields, typed, error.status)
     return redirect("workflows.show_settings", workflow_id=request.workflow.id, flash="Saved.")
 
 

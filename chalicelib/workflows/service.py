@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
-from chalicelib import clock, errors
+from chalicelib import clock, errors, seals
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.audit import service as audit
+from chalicelib.workflows import learners
 from chalicelib.workflows.models import Member, Workflow
 
-MAX_NAME_LENGTH = 200
+MAX_NAME_LENGTH = 1024
+MAX_DESCRIPTION_LENGTH = 2048
 #: Deleted workflows can be restored for this long.
 TRASH = timedelta(days=30)
 
@@ -46,13 +48,12 @@ def get_with_role(
 def create(session: Session, user_id: int, name: str, description: str = "", time_zone: str = "UTC") -> Workflow:
     """Create an empty workflow owned by the user.
 
-    Raises errors.Invalid when the name is empty, too long or already used by one of the user's workflows.
+    Raises errors.Invalid when the name is empty, too long or already used by one of the user's workflows, or the
+    description is too long.
     """
     now = clock.now()
-    workflow = Workflow(
-        name=_checked_name(session, user_id, name), description=description.strip(), time_zone=time_zone,
-        created_at=now, updated_at=now,
-    )  # fmt: skip
+    name, description = _checked(session, user_id, name, description)
+    workflow = Workflow(name=name, description=description, time_zone=time_zone, created_at=now, updated_at=now)
     session.add(workflow)
     session.flush()
     session.add(Member(workflow_id=workflow.id, user_id=user_id, role=WorkflowRole.OWNER, created_at=now))
@@ -61,16 +62,44 @@ def create(session: Session, user_id: int, name: str, description: str = "", tim
     return workflow
 
 
-def rename(session: Session, user_id: int, workflow: Workflow, name: str, description: str) -> None:
-    """Give the workflow another name and description.
+def shown(workflow: Workflow) -> dict[str, str]:
+    """Return what the form of the workflow's settings shows."""
+    return {"name": workflow.name, "description": workflow.description}
 
-    Raises errors.Invalid as `create` does.
+
+def rename(
+    session: Session, user_id: int, workflow: Workflow, name: str, description: str, *, seen: str = ""
+) -> None:  # fmt: skip
+    """Give the workflow another name and description; `seen` is the seal of what the form showed.
+
+    Raises errors.Invalid as `create` does: names are unique among the owner's workflows, whoever renames. Raises
+    seals.Stale when somebody else changed them meanwhile.
     """
+    session.refresh(workflow, with_for_update=True)
     old = workflow.name
-    workflow.name = _checked_name(session, user_id, name, but=workflow.id)
-    workflow.description = description.strip()
+    name, description = _checked(session, owner_id(session, workflow.id), name, description, but=workflow.id)
+    who = audit.who_last(session, workflow.id, ["workflow_renamed", "workflow_created"])
+    seals.check(seen, shown(workflow), {"name": name, "description": description}, who=who)
+    if (name, description) == (workflow.name, workflow.description):
+        return
+    workflow.name, workflow.description = name, description
     workflow.updated_at = clock.now()
-    audit.record(session, "workflow_renamed", workflow_id=workflow.id, user_id=user_id, old=old, new=workflow.name)
+    audit.record(session, "workflow_renamed", workflow_id=workflow.id, user_id=user_id, old=old, name=workflow.name)
+
+
+def owner_id(session: Session, workflow_id: int) -> int:
+    """Return the owner's user id."""
+    owner = select(Member.user_id).where(Member.workflow_id == workflow_id, Member.role == WorkflowRole.OWNER)
+    return session.scalars(owner).first() or 0
+
+
+def star(session: Session, user_id: int, workflow: Workflow) -> bool:
+    """Put the workflow on top of this person's list, or back into its place; return whether it is on top now."""
+    member = session.get_one(Member, (workflow.id, user_id))
+    member.is_starred = not member.is_starred
+    kind = "workflow_starred" if member.is_starred else "workflow_unstarred"
+    audit.record(session, kind, workflow_id=workflow.id, user_id=user_id, name=workflow.name)
+    return member.is_starred
 
 
 def delete(session: Session, user_id: int, workflow: Workflow) -> None:
@@ -81,33 +110,54 @@ def delete(session: Session, user_id: int, workflow: Workflow) -> None:
 
 def restore(session: Session, user_id: int, workflow: Workflow) -> None:
     """Take the workflow out of the trash, under another name when its own is in use by now."""
-    name, number = workflow.name, 2
-    while _is_used(session, user_id, name, but=workflow.id):
-        name, number = f"{workflow.name} ({number})", number + 1
-    workflow.name, workflow.deleted_at = name, None
-    audit.record(session, "workflow_restored", workflow_id=workflow.id, user_id=user_id, name=name)
+    workflow.name, workflow.deleted_at = free_name(session, user_id, workflow.name, workflow.id), None
+    audit.record(session, "workflow_restored", workflow_id=workflow.id, user_id=user_id, name=workflow.name)
 
 
 def touch(workflow: Workflow) -> None:
-    """Note that something in the workflow changed now."""
+    """Note that something in the workflow's table changed now."""
     workflow.updated_at = clock.now()
+    session = object_session(workflow)
+    if session is not None:
+        learners.data_changed(session, workflow)
 
 
-def _checked_name(session: Session, user_id: int, name: str, but: int | None = None) -> str:
-    name = " ".join(name.split())
+def copy_name(session: Session, user_id: int, name: str) -> str:
+    """Return what a copy is called: "Copy of …", repeated until the user has no workflow of this name."""
+    made = f"Copy of {name}"
+    while len(made) <= MAX_NAME_LENGTH and is_name_used(session, user_id, made):
+        made = f"Copy of {made}"
+    return made if len(made) <= MAX_NAME_LENGTH else free_name(session, user_id, made[:MAX_NAME_LENGTH])
+
+
+def free_name(session: Session, user_id: int, name: str, but: int | None = None) -> str:
+    """Return the name, with the smallest number that makes it different from those of the user's other workflows."""
+    made, number = name, 2
+    while is_name_used(session, user_id, made, but):
+        made, number = f"{name[: MAX_NAME_LENGTH - 8]} ({number})", number + 1
+    return made
+
+
+def _checked(
+    session: Session, owner_id: int, name: str, description: str, but: int | None = None
+) -> tuple[str, str]:  # fmt: skip
+    name, description = " ".join(name.split()), description.strip().replace("\r\n", "\n")
+    problems = {}
     if not name:
-        raise errors.Invalid("The workflow needs a name.", {"name": "Type a name, such as “Biology 101, 2026”."})
-    if len(name) > MAX_NAME_LENGTH:
-        raise errors.Invalid(
-            "The name is too long.",
-            {"name": f"Use at most {MAX_NAME_LENGTH} characters; this has {len(name)}."},
-        )
-    if _is_used(session, user_id, name, but):
-        raise errors.Invalid("The name is in use.", {"name": "You already have a workflow with this name."})
-    return name
+        problems["name"] = "Type a name, such as “Biology 101, 2026”."
+    elif len(name) > MAX_NAME_LENGTH:
+        problems["name"] = f"Use at most {MAX_NAME_LENGTH:,} characters; this has {len(name):,}."
+    elif is_name_used(session, owner_id, name, but):
+        problems["name"] = "There is a workflow with this name already."
+    if len(description) > MAX_DESCRIPTION_LENGTH:
+        problems["description"] = f"Use at most {MAX_DESCRIPTION_LENGTH:,} characters; this has {len(description):,}."
+    if problems:
+        raise errors.Invalid(next(iter(problems.values())), problems)
+    return name, description
 
 
-def _is_used(session: Session, user_id: int, name: str, but: int | None) -> bool:
+def is_name_used(session: Session, user_id: int, name: str, but: int | None = None) -> bool:
+    """Tell whether the user owns another workflow of this name."""
     found = session.scalar(
         select(Workflow.id)
         .join(Member, Member.workflow_id == Workflow.id)

@@ -35,7 +35,7 @@ def test_names_are_shown_as_text(client: Browser) -> None:
     [
         ("", "Type a name"),
         ("   ", "Type a name"),
-        ("x" * 201, "at most 200 characters; this has 201"),
+        ("x" * 1025, "at most 1,024 characters; this has 1,025"),
         ("Biology 101", "already"),
     ],
 )

@@ -76,18 +76,21 @@ class Names:
         return [by_key[match] for match in difflib.get_close_matches(key, by_key, n=3, cutoff=0.6)]
 
 
-def of_message(columns: Mapping[int, tuple[str, str]], conditions: Mapping[int, str]) -> Names:
-    """Return the names of a message: `columns` maps ids to name and type, `conditions` to names.
+def of_message(
+    columns: Mapping[int, tuple[str, str]], conditions: Mapping[int, str], attributes: Mapping[int, str] | None = None
+) -> Names:
+    """Return the names of a message: `columns` maps ids to name and type, `conditions` and `attributes` to names.
 
-    A condition that is called like a column (which got the name later) is called “… (condition)” in texts: otherwise
-    one of the two would silently become the other.
+    A condition that is called like a column (which got the name later) is called “… (condition)” in texts, and the
+    same with attributes: otherwise one of the two would silently become the other.
     """
     known = {name: f"c{key}" for key, (name, _) in columns.items()}
-    for key, name in conditions.items():
-        shown = name
-        while shown in known:
-            shown += " (condition)"
-        known[shown] = f"k{key}"
+    for letter, named in (("a", attributes or {}), ("k", conditions)):
+        for key, name in named.items():
+            shown = name
+            while shown in known:
+                shown += f" ({_KINDS[letter]})"
+            known[shown] = f"{letter}{key}"
     return Names(known, [f"c{key}" for key, (_, kind) in columns.items() if kind == "boolean"])
 
 

@@ -53,7 +53,7 @@ class List {
 
   fill(query) {
     const matches = (one) => one.name.toLowerCase().includes(query);
-    const values = this.page.names.columns.filter(matches)
+    const values = this.page.names.values.filter(matches)
       .map((one) => ({ label: one.name, kind: "value", run: () => commands.insertValue(this.view, quoted(one.name), this.range) }));
     const conditions = this.page.names.tests.filter(matches)
       .map((one) => ({ label: one.name, kind: "only if", run: () => this.wrap(quoted(one.name)) }));

@@ -1,4 +1,4 @@
-// What the text can speak of: columns and conditions. The page changes them while the editor is open.
+// What the text can speak of: columns, attributes and conditions. The page changes them while the editor is open.
 
 import { splitValue } from "./tags.js";
 
@@ -7,10 +7,11 @@ const simple = (name) => name.trim().replace(/\s+/g, " ").normalize("NFC");
 export class Names {
   constructor(data) { this.set(data); }
 
-  set({ columns, conditions }) {
+  set({ columns, conditions, attributes }) {
     this.columns = columns;
     this.conditions = conditions;
-    this.known = new Set([...columns, ...conditions].map((one) => simple(one.name)));
+    this.values = [...columns, ...attributes];
+    this.known = new Set([...this.values, ...conditions].map((one) => simple(one.name)));
   }
 
   isKnown = (name) => this.known.has(simple(name));

@@ -57,7 +57,7 @@ export class Toolbar {
 
   valueMenu(button) {
     const { names, view } = this.page;
-    openMenu(button, "Insert a value", names.columns.map((one) => ({
+    openMenu(button, "Insert a value", names.values.map((one) => ({
       label: one.name, run: () => commands.insertValue(view, quoted(one.name)),
     })));
   }
