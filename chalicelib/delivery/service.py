@@ -168,6 +168,8 @@ def undo(session: Session, user_id: int, run: Run) -> None:
     Raises errors.Conflict when the undo window is over.
     """
     _lock(session, run)
+    if run.state == CANCELLED and run.started_at is None:
+        return  # the button was pressed twice
     if run.state not in {HELD, SCHEDULED}:
         raise errors.Conflict("This run has started; undo is no longer possible. You can still cancel the rest.")
     _cancel(session, run)

@@ -62,6 +62,8 @@ def test_an_undone_run_sends_nothing_and_can_be_undone_no_more_later(
     cloud.run(hours=5 / 3600)
     with database.scope() as session:
         service.undo(session, course.user.id, session.get_one(Run, run.id))
+    with database.scope() as session:
+        service.undo(session, course.user.id, session.get_one(Run, run.id))  # a second click
     cloud.run(hours=1)
     assert not ses.accepted
     assert (run_state(run.id), states(run.id)) == ("cancelled", {"cancelled": 3})
