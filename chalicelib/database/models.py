@@ -8,6 +8,7 @@ from chalicelib.delivery import models as delivery
 from chalicelib.exchange import models as exchange
 from chalicelib.schedules import models as schedules
 from chalicelib.tables import models as tables
+from chalicelib.tables.history import models as history
 from chalicelib.tables.uploads import models as uploads
 from chalicelib.workflows import models as workflows
 
@@ -18,6 +19,7 @@ __all__ = [
     "audit",
     "delivery",
     "exchange",
+    "history",
     "schedules",
     "tables",
     "uploads",

@@ -16,7 +16,7 @@ from chalicelib.audit import service as audit
 from chalicelib.delivery import service as delivery
 from chalicelib.tables import queries as tables
 from chalicelib.tables import store
-from chalicelib.tables.uploads import versions
+from chalicelib.tables.history import versions
 from chalicelib.workflows import parts, service
 from chalicelib.workflows.models import Workflow
 from chalicelib.workflows.references import PARTS

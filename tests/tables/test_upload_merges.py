@@ -269,7 +269,7 @@ def test_columns_are_taken_for_the_same_whatever_the_case(add: Callable[..., Any
 
 
 def test_five_earlier_tables_are_kept(add: Callable[..., Any], session: Session, workflow: Workflow) -> None:
-    from chalicelib.tables.uploads import versions
+    from chalicelib.tables.history import versions
 
     add(EXISTING)
     for number in range(8):

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
 from chalicelib.tables import queries, store
+from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
-from chalicelib.tables.uploads import merge, staging, versions
+from chalicelib.tables.uploads import merge, staging
 from chalicelib.tables.uploads.models import Upload
 from chalicelib.tables.uploads.plan import CREATE, NUMBER_NAME, REPLACE, Plan, Wanted
 from chalicelib.workflows.models import Workflow

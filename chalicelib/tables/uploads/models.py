@@ -1,4 +1,4 @@
-"""Uploads on their way to the table, and the earlier tables that can be brought back."""
+"""Uploads on their way to the table."""
 
 from datetime import datetime
 from typing import Any
@@ -40,17 +40,3 @@ class Upload(Base):
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-
-
-class TableVersion(Base):
-    """The table as it was before a bulk change: `learners.v<id>`; `row_count` is null when there was none."""
-
-    __tablename__ = "table_version"
-
-    id: Mapped[Id]
-    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
-    reason: Mapped[str]
-    columns: Mapped[list[Any]]
-    row_count: Mapped[int | None]
-    created_at: Mapped[datetime]

@@ -17,7 +17,9 @@ from chalicelib.aws import files
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
 from chalicelib.tables import queries, store
-from chalicelib.tables.uploads import importing, kinds, merge, plan, reading, staging, versions
+from chalicelib.tables.history import versions
+from chalicelib.tables.history.models import TableVersion
+from chalicelib.tables.uploads import importing, kinds, merge, plan, reading, staging
 from chalicelib.tables.uploads.models import (
     DISCARDED,
     DONE,
@@ -26,7 +28,6 @@ from chalicelib.tables.uploads.models import (
     READING,
     REFUSED,
     WAITING,
-    TableVersion,
     Upload,
 )
 from chalicelib.workflows.models import Workflow

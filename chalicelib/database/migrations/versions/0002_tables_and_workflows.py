@@ -151,6 +151,11 @@ def upgrade() -> None:
         sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         schema="ontask",
     )
+    op.add_column(
+        "table_version",
+        sa.Column("bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        schema="ontask",
+    )
     op.add_column("upload", sa.Column("link", sa.String(), server_default="", nullable=False), schema="ontask")
     op.add_column(
         "upload",

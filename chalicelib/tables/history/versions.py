@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
 from chalicelib.tables import queries, store
+from chalicelib.tables.history.models import TableVersion
 from chalicelib.tables.models import Column
-from chalicelib.tables.uploads.models import TableVersion
 from chalicelib.workflows.models import Workflow
 
 #: How many earlier tables of a workflow are kept, and how many bytes they may have together.

@@ -1,0 +1,1 @@
+"""What happened to the table, and the earlier tables that can come back."""
