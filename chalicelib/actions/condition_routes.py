@@ -6,7 +6,7 @@ from typing import Any
 
 from chalice import Blueprint
 
-from chalicelib import errors
+from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import conditions, forms, service
 from chalicelib.actions.editor import Editor
@@ -16,6 +16,8 @@ from chalicelib.formulas import builder
 from chalicelib.formulas import forms as formulas
 from chalicelib.formulas.check import check
 from chalicelib.formulas.words import words
+from chalicelib.tables.views import queries as view_queries
+from chalicelib.tables.views import service as views
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, redirect, render
@@ -31,21 +33,30 @@ CONDITION = CONDITIONS + "/{condition_id}"
 def show_filter(request: Request, action_id: int) -> Answer:
     """Open the rules that say who gets the message."""
     editor = open_editor(request, action_id)
-    return _panel(request, editor, "actions/_filter.html", formula=editor.action.filter)
+    return _filter_panel(request, editor, editor.action.filter)
 
 
 @page(bp, FILTER, method="POST", role=WorkflowRole.EDITOR)
 def change_filter(request: Request, action_id: int) -> Answer:
     """Store the rules; none means everybody."""
-    editor = open_editor(request, action_id)
+    editor = open_editor(request, action_id, lock=True)
+    if request.form.checked("leave"):
+        service.leave_view(request.session, request.user.id, editor.action)
+        return _panel(request, editor, "actions/_filter.html", formula=editor.action.filter)
     formula = formulas.read(request.form.get("formula"))
     try:
         service.set_filter(
-            request.session, request.user.id, editor.action, formula, editor.columns, editor.workflow.time_zone
+            request.session, request.user.id, editor.action, formula, editor.columns, editor.workflow.time_zone,
+            seen=request.form.get("seen"),
         )  # fmt: skip
     except errors.Invalid as error:
-        problems = {"formula": error.message}
-        return _panel(request, editor, "actions/_filter.html", problems=problems, formula=formula)
+        return _filter_panel(request, editor, formula, {"formula": error.message})
+    except seals.Stale as error:
+        return _filter_panel(request, editor, formula, error.fields, error.status)
+    if editor.action.view_id is not None:
+        views.set_filter(
+            request.session, request.user.id, editor.workflow, editor.action.view_id, editor.action.filter
+        )  # fmt: skip
     return _back(request, editor, "Saved.")
 
 
@@ -108,8 +119,8 @@ def change_condition(request: Request, action_id: int, condition_id: int) -> Ans
             request.session, request.user.id, editor.action, condition, form, editor.columns,
             editor.workflow.time_zone,
         )  # fmt: skip
-    except errors.Invalid as error:
-        return _condition_panel(request, editor, condition, form, error.fields)
+    except (errors.Invalid, seals.Stale) as error:
+        return _condition_panel(request, editor, condition, form, error.fields, error.status)
     if condition.name != name:  # the text on the page still has the old one
         return redirect(
             "actions.show_action", workflow_id=request.workflow.id, action_id=action_id, row=request.form.get("row"),
@@ -160,22 +171,36 @@ def _condition_panel(
     condition: Condition | None,
     form: forms.ConditionForm | None = None,
     problems: dict[str, str] | None = None,
+    status: int = 422,
 ) -> Answer:
     stored = condition.formula if condition else None
     return _panel(
-        request, editor, "actions/_condition.html", problems=problems, condition=condition,
-        formula=form.formula if form else stored,
+        request, editor, "actions/_condition.html", problems=problems, status=status, condition=condition,
+        seal=seals.seal(conditions.shown(condition)) if condition else "", formula=form.formula if form else stored,
+    )  # fmt: skip
+
+
+def _filter_panel(
+    request: Request, editor: Editor, formula: Any, problems: dict[str, str] | None = None, status: int = 422
+) -> Answer:
+    seal = seals.seal({"formula": editor.action.filter})
+    return _panel(
+        request, editor, "actions/_filter.html", problems=problems, status=status, seal=seal, formula=formula
     )  # fmt: skip
 
 
 def _panel(
-    request: Request, editor: Editor, template: str, *, problems: dict[str, str] | None = None, **context: Any
-) -> Answer:
+    request: Request, editor: Editor, template: str, *, problems: dict[str, str] | None = None, status: int = 422,
+    **context: Any,
+) -> Answer:  # fmt: skip
+    # After telling of somebody else's change the next save is meant to go over it, so the old seal goes.
+    context["seen"] = "" if status == seals.Stale.status else request.form.get("seen")
     context["rule_problems"] = editor.problems_of(context["formula"])
+    context["view"] = view_queries.find(request.session, editor.workflow.id, editor.action.view_id)
     if not request.wants_part:
         return show_editor(request, editor, panel=template, problems=problems, **context)
     return render(
-        template, status=422 if problems else 200, action=editor.action, problems=problems or {},
+        template, status=status if problems else 200, action=editor.action, problems=problems or {},
         form=request.form.as_dict(), builder=builder.data(editor.columns, editor.workflow.time_zone),
         row=row_of(request), **context,
     )  # fmt: skip

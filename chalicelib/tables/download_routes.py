@@ -8,7 +8,8 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.aws import files
 from chalicelib.schedules import service as schedules
-from chalicelib.tables import forms, jobs, queries
+from chalicelib.schedules.models import Job
+from chalicelib.tables import downloads, jobs, state
 from chalicelib.tables.routes import zone_of
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
@@ -22,10 +23,17 @@ def download_table(request: Request) -> Answer:
     """Have the file written, and go where it is waited for."""
     if request.workflow.row_count is None:
         raise errors.NotFound
-    sort = request.form.get("sort")
-    forms.order(sort, queries.columns(request.session, request.workflow.id))
+    kind = request.form.get("format", "csv")
+    if kind not in downloads.FORMATS:
+        raise errors.NotFound
+    shown = state.read(request.session, request.workflow, request.form, zone_of(request).key)
+    query = {name: value if isinstance(value, list) else [str(value)] for name, value in shown.address().items()}
     job = schedules.enqueue(
-        request.session, jobs.EXPORT, {"sort": sort, "time_zone": zone_of(request).key},
+        request.session, jobs.EXPORT,
+        {
+            "query": query, "format": kind, "is_safe": not request.form.checked("plain"),
+            "time_zone": zone_of(request).key, "view": shown.view.name if shown.view else "",
+        },
         workflow_id=request.workflow.id, user_id=request.user.id,
     )  # fmt: skip
     return redirect("tables.show_download", workflow_id=request.workflow.id, job_id=job.id)
@@ -35,15 +43,21 @@ def download_table(request: Request) -> Answer:
 def show_download(request: Request, job_id: int) -> Answer:
     """Show how far the file is; HTMX asks for this part again until it is there."""
     job = schedules.get(request.session, request.workflow.id, request.user.id, jobs.EXPORT, job_id)
-    name = jobs.filename(request.workflow.name, job.created_at.astimezone(zone_of(request)))
-    return render("tables/_download.html" if request.wants_part else "tables/download.html", job=job, filename=name)
+    return render(
+        "tables/_download.html" if request.wants_part else "tables/download.html", job=job,
+        filename=_filename(request, job), query=job.payload["query"],
+    )  # fmt: skip
 
 
 @page(bp, "/workflows/{workflow_id}/downloads/{job_id}/file", role=WorkflowRole.VIEWER)
 def show_file(request: Request, job_id: int) -> Answer:
-    """Lead to the file, under the workflow's name."""
+    """Lead to the file, under the names of workflow and view."""
     job = schedules.get(request.session, request.workflow.id, request.user.id, jobs.EXPORT, job_id)
     if "key" not in job.result:
         raise errors.NotFound("This file is not ready.")
-    name = jobs.filename(request.workflow.name, job.created_at.astimezone(zone_of(request)))
-    return redirect_to(files.download_link(job.result["key"], name))
+    return redirect_to(files.download_link(job.result["key"], _filename(request, job)))
+
+
+def _filename(request: Request, job: Job) -> str:
+    names = [request.workflow.name, job.payload["view"]]
+    return downloads.filename(names, job.payload["format"], job.created_at.astimezone(zone_of(request)))

@@ -1,45 +1,51 @@
-"""A page of the table: sorted, searched, and found by the last row of the page before it.
+"""A page of the table: sorted, and found by the last row of the page before it.
 
-A page begins after a row's (value, row id), so the hundredth page costs what the first one does. Rows without a
-value come last in both directions. They are read by a statement of their own: that way an index on the column
-serves both directions, and no comparison has to speak of NULL.
+A page begins after a row's values in the columns that sort, and its id, so the hundredth page costs what the first
+one does. Rows without a value come last in both directions. A column that tells learners apart has a value in every
+row and an index, so nothing but this value is asked for.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from chalicelib.formulas import sql
 from chalicelib.tables.cells import MAX_SHOWN
 from chalicelib.tables.models import Column
+from chalicelib.tables.scope import Scope
 from chalicelib.tables.store import TYPES, table
 
 PAGE_SIZE = 50
+#: What people can choose.
+SIZES = (10, 25, 50, 100)
+#: Sorting by more columns than this tells nobody anything.
+MAX_SORTED = 5
 #: A value longer than this is not put into a link; it is looked up in the row that had it.
 MAX_IN_LINK = 200
-MAX_SEARCH_LENGTH = 200
-#: Up to so many rows it is told how many a search finds; beyond, counting takes longer than the page.
+#: Up to so many rows it is told at once how many there are; beyond, counting takes longer than the page.
 COUNTED_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """The row next to a page: its id and its value in the column that sorts; None when it has none."""
+    """The row next to a page: its id and its values in the columns that sort, None where it has none."""
 
     row_id: int
-    value: str | None = None
-    #: The value is too long for a link: look it up.
+    values: tuple[str | None, ...] = ()
+    #: The values are too long for a link: look them up.
     is_long: bool = False
 
     def __str__(self) -> str:
         if self.is_long:
             return f"{self.row_id}^"
-        return str(self.row_id) if self.value is None else f"{self.row_id}~{self.value}"
+        return f"{self.row_id}~{json.dumps(self.values, ensure_ascii=False)}" if self.values else str(self.row_id)
 
     @classmethod
     def read(cls, written: str) -> Cursor | None:
@@ -49,20 +55,67 @@ class Cursor:
         number = number.removesuffix("^")
         if not number.isascii() or not number.isdigit() or len(number) > 18:
             return None
-        return cls(int(number), value if mark else None, is_long)
+        values = _texts(value) if mark else ()
+        return None if values is None else cls(int(number), values, is_long)
+
+
+def _texts(written: str) -> tuple[str | None, ...] | None:
+    try:
+        values = json.loads(written)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, list) or any(item is not None and not isinstance(item, str) for item in values):
+        return None
+    return tuple(values)
+
+
+@dataclass(frozen=True)
+class By:
+    """A column that sorts, and which way."""
+
+    column: Column
+    descending: bool = False
+
+    def __str__(self) -> str:
+        return f"{'-' if self.descending else ''}{self.column.id}"
+
+    @property
+    def expression(self) -> str:
+        """What sorts the rows of `t`: for texts without case and accents, but keys in the order of their index."""
+        name = f"t.c{self.column.id}"
+        return f"lower(unaccent({name}))" if self.column.type == "text" and not self.column.is_key else name
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the rows are sorted by: a column, or the order in which they came."""
+    """What the rows are sorted by: the first column, within equal values the next; without any, as they came."""
 
-    column: Column | None = None
-    descending: bool = False
+    by: tuple[By, ...] = ()
 
     def __str__(self) -> str:
-        if self.column is None:
-            return ""
-        return f"{'-' if self.descending else ''}{self.column.id}"
+        return ",".join(str(one) for one in self.by)
+
+    @property
+    def deciding(self) -> tuple[By, ...]:
+        """The columns up to the first in which no two rows are equal."""
+        for position, one in enumerate(self.by, 1):
+            if one.column.is_key:
+                return self.by[:position]
+        return self.by
+
+    def sql(self, *, backwards: bool = False) -> str:
+        """Return what stands behind ORDER BY for rows of `t`."""
+        parts = [_way(one, backwards) for one in self.deciding]
+        if not any(one.column.is_key for one in self.by):
+            parts.append(f"t.row_id {'DESC' if backwards else 'ASC'}")
+        return ", ".join(parts)
+
+
+def _way(one: By, backwards: bool) -> str:
+    way = "DESC" if one.descending != backwards else "ASC"
+    if one.column.is_key:  # said without NULLS, so that the index serves both directions
+        return f"{one.expression} {way}"
+    return f"{one.expression} {way} NULLS {'FIRST' if backwards else 'LAST'}"
 
 
 @dataclass(frozen=True)
@@ -76,33 +129,35 @@ class Rows:
 
 def read(
     session: Session,
-    workflow_id: int,
+    scope: Scope,
     columns: Sequence[Column],
     *,
     order: Order,
-    search: str = "",
-    time_zone: str = "UTC",
+    size: int = 0,
     after: Cursor | None = None,
     before: Cursor | None = None,
+    flags: Mapping[str, Any] | None = None,
 ) -> Rows:
     """Return the page that follows `after`, or the one that ends before `before`, or the first.
 
-    Rows have `row_id` and `c<id>`; texts are cut to one character more than cells.MAX_SHOWN.
+    Rows have `row_id`, `c<id>` and, by name, whether each formula in `flags` holds; texts are cut to one character
+    more than cells.MAX_SHOWN. Raises errors.Invalid when a rule of the scope can't be used any more.
     """
-    cursor = _placed(session, workflow_id, order, before or after)
+    size = size or PAGE_SIZE
+    cursor = _placed(session, scope.workflow_id, order, before or after)
     backwards = cursor is not None and before is not None
-    condition, values = matching(columns, search, time_zone)
-    found: list[RowMapping] = []
-    size = PAGE_SIZE
-    for where, ordering, bound in _parts(order, cursor, backwards):
-        # The limit is written out: planned without knowing it, PostgreSQL would sort all rows.
-        statement = text(f"""
-            SELECT row_id{_selected(columns)}{_cursor_value(order)} FROM {table(workflow_id)} t
-            WHERE {where} AND {condition} ORDER BY {ordering} LIMIT {size + 1 - len(found)}""")
-        found += session.execute(statement, {**values, **bound}).mappings()
-        if len(found) > size:
-            break
-    more, rows = len(found) > size, found[:size]
+    learners = scope.table()
+    parts = {"row_id": "t.row_id", **_cells(columns), **_places(order)}
+    wanted: list[Any] = [sa.literal_column(part).label(name) for name, part in parts.items()]
+    for name, formula in (flags or {}).items():
+        wanted.append(sql.condition(formula, scope.columns, learners, scope.rules_zone).label(name))
+    query = sa.select(*wanted).select_from(learners).where(*scope.where(learners))
+    if cursor is not None:
+        query = query.where(_beyond(order, cursor, backwards))
+    # The limit is written out: planned without knowing it, PostgreSQL would sort all rows.
+    query = query.order_by(text(order.sql(backwards=backwards))).limit(sa.literal_column(str(size + 1)))
+    found = session.execute(query).mappings().all()
+    more, rows = len(found) > size, list(found[:size])
     if backwards:
         rows.reverse()
     has_next, has_previous = (bool(rows), more) if backwards else (more, cursor is not None and bool(rows))
@@ -113,108 +168,70 @@ def read(
     )
 
 
-def count(session: Session, workflow_id: int, columns: Sequence[Column], search: str, time_zone: str) -> int:
-    """Return how many rows the search finds."""
-    condition, values = matching(columns, search, time_zone)
-    return session.scalar(text(f"SELECT count(*) FROM {table(workflow_id)} WHERE {condition}"), values) or 0
-
-
-def _selected(columns: Sequence[Column]) -> str:
+def _cells(columns: Sequence[Column]) -> dict[str, str]:
     cut = MAX_SHOWN + 1
-    return "".join(f", left(c{c.id}, {cut}) AS c{c.id}" if c.type == "text" else f", c{c.id}" for c in columns)
+    return {f"c{c.id}": f"left(t.c{c.id}, {cut})" if c.type == "text" else f"t.c{c.id}" for c in columns}
 
 
-def _cursor_value(order: Order) -> str:
-    # As PostgreSQL writes it, which keeps every digit of a number and every microsecond.
-    return f", left(CAST({_sortable(order.column)} AS text), {MAX_IN_LINK + 1}) AS place" if order.column else ""
+def _places(order: Order) -> dict[str, str]:
+    # As PostgreSQL writes them, which keeps every digit of a number and every microsecond.
+    return {
+        f"place{at}": f"left(CAST({one.expression} AS text), {MAX_IN_LINK + 1})"
+        for at, one in enumerate(order.deciding)
+    }
 
 
 def _cursor(row: RowMapping, order: Order) -> Cursor:
-    value = row["place"] if order.column else None
-    if value is not None and len(value) > MAX_IN_LINK:
+    values = tuple(row[f"place{at}"] for at in range(len(order.deciding)))
+    if any(value is not None and len(value) > MAX_IN_LINK for value in values):
         return Cursor(row["row_id"], is_long=True)
-    return Cursor(row["row_id"], value)
+    return Cursor(row["row_id"], values)
 
 
 def _placed(session: Session, workflow_id: int, order: Order, cursor: Cursor | None) -> Cursor | None:
-    """Return the cursor with its value, None when it can't be of this column."""
-    if cursor is None or order.column is None:
-        return cursor
+    """Return the cursor with its values, None when they can't be of these columns."""
+    by = order.deciding
+    if cursor is None or not by:
+        return Cursor(cursor.row_id) if cursor else None
     if cursor.is_long:
-        found = session.execute(
-            text(f"SELECT CAST({_sortable(order.column)} AS text) FROM {table(workflow_id)} t WHERE row_id = :row_id"),
-            {"row_id": cursor.row_id},
-        ).one_or_none()
-        return Cursor(cursor.row_id, found[0]) if found else None
-    if cursor.value is not None and order.column.type != "text":
-        valid = session.scalar(
-            text("SELECT pg_input_is_valid(:value, :type)"),
-            {"value": cursor.value, "type": TYPES[order.column.type]},
-        )
-        return cursor if valid else None
+        values = ", ".join(f"CAST({one.expression} AS text)" for one in by)
+        statement = f"SELECT {values} FROM {table(workflow_id)} t WHERE row_id = :row_id"
+        found = session.execute(text(statement), {"row_id": cursor.row_id}).one_or_none()
+        return Cursor(cursor.row_id, tuple(found)) if found else None
+    if len(cursor.values) != len(by) or any(
+        value is None and one.column.is_key for value, one in zip(cursor.values, by, strict=True)
+    ):
+        return None
+    checked = {
+        f"v{at}": value for at, (value, one) in enumerate(zip(cursor.values, by, strict=True))
+        if value is not None and one.column.type != "text"
+    }  # fmt: skip
+    if checked:
+        kinds = {name: TYPES[by[int(name[1:])].column.type] for name in checked}
+        valid = " AND ".join(f"pg_input_is_valid(:{name}, '{kind}')" for name, kind in kinds.items())
+        if not session.scalar(text(f"SELECT {valid}"), checked):
+            return None
     return cursor
 
 
-Part = tuple[str, str, dict[str, Any]]
-
-
-def _parts(order: Order, cursor: Cursor | None, backwards: bool) -> list[Part]:
-    """Return condition, order and values of the statements that are read one after the other."""
-    rising = order.descending == backwards
-    sign, way = (">", "ASC") if rising else ("<", "DESC")
-    if order.column is None:
-        bound: dict[str, Any] = {"row_id": cursor.row_id} if cursor else {}
-        return [(f"row_id {sign} :row_id" if cursor else "true", f"row_id {way}", bound)]
-    name = _sortable(order.column)
-    with_value: Part = (f"c{order.column.id} IS NOT NULL", f"{name} {way}, row_id {way}", {})
-    without: Part = (f"c{order.column.id} IS NULL", f"row_id {way}", {})
-    parts = [without, with_value] if backwards else [with_value, without]
-    if cursor is None:
-        return parts
-    if cursor.value is None:
-        here: Part = (f"{without[0]} AND row_id {sign} :row_id", without[1], {"row_id": cursor.row_id})
-        return [here, with_value] if backwards else [here]
-    bound = {"row_id": cursor.row_id, "value": cursor.value}
-    place = f"({name}, row_id) {sign} (CAST(:value AS {TYPES[order.column.type]}), :row_id)"
-    here = (place, with_value[1], bound)
-    return [here] if backwards else [here, without]
-
-
-def whole_order(order: Order) -> str:
-    """Return the SQL that sorts the whole table, called `t`, as its pages are."""
-    way = "DESC" if order.descending else "ASC"
-    return f"{_sortable(order.column)} {way} NULLS LAST, row_id {way}" if order.column else "row_id"
-
-
-def _sortable(column: Column) -> str:
-    """Return what sorts the rows of `t`: for texts without case and accents, but keys in the order of their index."""
-    return f"lower(unaccent(t.c{column.id}))" if column.type == "text" and not column.is_key else f"t.c{column.id}"
-
-
-def matching(columns: Sequence[Column], search: str, time_zone: str) -> tuple[str, dict[str, Any]]:
-    """Return a condition, and its values, that holds for rows in which some cell contains the searched text.
-
-    Letters are compared without case and accents; % and _ mean themselves. Numbers and dates are searched as
-    they are shown, and only when they can contain the text.
-    """
-    needle = unicodedata.normalize("NFC", search.strip())[:MAX_SEARCH_LENGTH]
-    if not needle:
-        return "true", {}
-    values: dict[str, Any] = {"needle": needle}
-    found = []
-    if texts := ", ".join(f"c{column.id}" for column in columns if column.type == "text"):
-        # All texts at once: one call is cheaper than one for each cell. Nobody searches for a line's end. The
-        # needle is a subquery, as it would be computed for each row otherwise.
-        cells = f"lower(unaccent(concat_ws(E'\\n', {texts})))"
-        found.append(f"strpos({cells}, (SELECT lower(unaccent(CAST(:needle AS text))))) > 0")
-    for column in columns:
-        name = f"c{column.id}"
-        if column.type in {"integer", "double"} and set(needle) <= set("0123456789.+-e"):
-            found.append(f"strpos(CAST({name} AS text), :needle) > 0")
-        elif column.type == "datetime" and set(needle) <= set("0123456789-: "):
-            shown = f"to_char({name} AT TIME ZONE CAST(:zone AS text), 'YYYY-MM-DD HH24:MI')"
-            found.append(f"strpos({shown}, :needle) > 0")
-            values["zone"] = time_zone
-        elif column.type == "boolean" and needle.lower() in {"yes", "no"}:
-            found.append(name if needle.lower() == "yes" else f"NOT {name}")
-    return "(" + " OR ".join(found or ["false"]) + ")", values
+def _beyond(order: Order, cursor: Cursor, backwards: bool) -> sa.TextClause:
+    """Return what holds for the rows after the cursor's, or before it: larger in the first column that differs."""
+    bound: dict[str, Any] = {"row_id": cursor.row_id}
+    cases: list[str] = []
+    equal: list[str] = []
+    for at, (one, value) in enumerate(zip(order.deciding, cursor.values, strict=True)):
+        name, there = one.expression, f"CAST(:v{at} AS {TYPES[one.column.type]})"
+        sign = ">" if one.descending == backwards else "<"
+        if value is None:  # missing ones are last: nothing follows them, and everything comes before
+            further, same = (f"{name} IS NOT NULL" if backwards else "false"), f"{name} IS NULL"
+        else:
+            bound[f"v{at}"] = value
+            further, same = f"{name} {sign} {there}", f"{name} = {there}"
+            if not backwards and not one.column.is_key:
+                further = f"({further} OR {name} IS NULL)"
+        cases.append(" AND ".join([*equal, further]))
+        equal.append(same)
+    if not any(one.column.is_key for one in order.by):
+        cases.append(" AND ".join([*equal, f"t.row_id {'<' if backwards else '>'} :row_id"]))
+    condition = "(" + " OR ".join(f"({case})" for case in cases) + ")"
+    return text(condition).bindparams(**{name: bound[name] for name in bound if f":{name}" in condition})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,15 +10,24 @@ from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.tables import cells, forms, paging, queries, service, statistics
+from chalicelib.actions import queries as actions
+from chalicelib.tables import cells, filters, forms, paging, queries, service, state, statistics, writing
+from chalicelib.tables.grid import Grid
 from chalicelib.tables.models import Column
+from chalicelib.tables.views import queries as view_queries
+from chalicelib.tables.views import service as views
+from chalicelib.web import cookies
 from chalicelib.web.page import page
-from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, Flash, redirect, render
+from chalicelib.web.request import Request, Values
+from chalicelib.web.responses import Answer, Flash, data, redirect, render
 from chalicelib.web.templates import zone
 from chalicelib.web.urls import url_for
 
 bp = Blueprint(__name__)
+
+#: The browser remembers how many rows a page has.
+SIZE = "ontask_rows"
+REMEMBERED = timedelta(days=365)
 
 
 def zone_of(request: Request) -> ZoneInfo:
@@ -27,44 +37,73 @@ def zone_of(request: Request) -> ZoneInfo:
 
 @page(bp, "/workflows/{workflow_id}/table", role=WorkflowRole.VIEWER)
 def show_table(request: Request) -> Answer:
-    """Show a page of the table; HTMX gets the grid alone."""
-    row_count = request.workflow.row_count
-    if row_count is None:
+    """Show a page of the table or of a view; HTMX gets the grid alone, and with `count=1` the line of numbers."""
+    if request.workflow.row_count is None:
         return render("tables/empty.html")
-    columns = forms.in_order(queries.columns(request.session, request.workflow.id))
-    state = forms.state(request.query, columns)
-    rows = paging.read(
-        request.session, request.workflow.id, columns, order=state.order, search=state.search,
-        time_zone=zone_of(request).key, after=state.after, before=state.before,
-    )  # fmt: skip
-    found = None
-    if state.search and row_count <= paging.COUNTED_ROWS:
-        found = paging.count(request.session, request.workflow.id, columns, state.search, zone_of(request).key)
-    immediate = statistics.is_immediate(row_count, len(columns))
-    spreads = (
-        statistics.spreads(request.session, request.workflow.id, columns, row_count) if immediate else None
-    )  # fmt: skip
-    return render(
+    grid = Grid(request.session, request.workflow, _state(request))
+    if request.query.checked("count"):
+        return render("tables/_count.html", grid=grid, state=grid.state, counts=grid.counted)
+    answer = render(
         "tables/_grid.html" if request.wants_part else "tables/page.html",
-        columns=columns, state=state, rows=rows, found=found, row_count=row_count, **_head(request, spreads),
+        grid=grid, state=grid.state, rows=grid.rows, counts=grid.counts, flags=grid.flags, columns=grid.state.shown,
+        spreads=grid.spreads(later=True), views=view_queries.listed(request.session, request.workflow.id),
+        messages=actions.labels(request.session, request.workflow.id), sizes=paging.SIZES,
+        filter_form=_filter_form(grid.state, request), **_words(request),
     )  # fmt: skip
+    if "size" in request.query:
+        answer.cookies.append(cookies.build(SIZE, str(grid.state.size or paging.PAGE_SIZE), REMEMBERED))
+    return answer
+
+
+def _filter_form(shown: state.State, request: Request) -> dict[str, Any]:
+    """Return what the form for the filter of one column needs; empty when none is open."""
+    if shown.editing is None:
+        return {}
+    present = next((one for one in shown.filters if one.column.id == shown.editing.id), None)
+    fields = filters.to_form(present) if present else {"op": "", "value": "", "until": ""}
+    if shown.filter_problem:
+        fields = {name: request.query.get(name) for name in fields}
+    return {
+        "offered": filters.offered(shown.editing), "choices": filters.choices(shown.editing, zone_of(request)),
+        "others": shown.without(present) if present else [str(one) for one in shown.filters], **fields,
+    }  # fmt: skip
+
+
+def _state(request: Request) -> state.State:
+    query = request.query
+    if "size" not in query and (remembered := request.cookies.get(SIZE)):
+        query = Values({**query.lists(), "size": [remembered]})
+    return state.read(request.session, request.workflow, query, zone_of(request).key)
 
 
 @page(bp, "/workflows/{workflow_id}/table/head", role=WorkflowRole.VIEWER)
 def show_head(request: Request) -> Answer:
-    """Show the headers with the pictures that were too slow for the page."""
+    """Show the headers with the pictures and counts that were too slow for the page."""
     if request.workflow.row_count is None:
         raise errors.NotFound
-    columns = forms.in_order(queries.columns(request.session, request.workflow.id))
-    state = forms.state(request.query, columns)
-    spreads = statistics.spreads(request.session, request.workflow.id, columns, request.workflow.row_count)
-    return render("tables/_head.html", columns=columns, state=state, **_head(request, spreads))
+    grid = Grid(request.session, request.workflow, _state(request))
+    return render(
+        "tables/_head.html", grid=grid, state=grid.state, columns=grid.state.shown, flags=grid.flags,
+        counts=grid.counted, spreads=grid.spreads(later=False), **_words(request),
+    )  # fmt: skip
 
 
-def _head(request: Request, spreads: dict[int, statistics.Spread] | None) -> dict[str, Any]:
+@page(bp, "/workflows/{workflow_id}/table/order", method="POST", role=WorkflowRole.EDITOR)
+def move_column(request: Request) -> Answer:
+    """Put a column before another one (`before`, empty: last): in a view for itself, otherwise in the table."""
+    column_id, before = request.form.whole("column") or 0, request.form.whole("before")
+    if view_id := request.form.whole("view"):
+        view = view_queries.get(request.session, request.workflow.id, view_id, lock=True)
+        views.move_column(request.session, request.user.id, request.workflow, view, column_id, before)
+    else:
+        views.move_in_table(request.session, request.user.id, request.workflow, column_id, before)
+    return data({"moved": True})
+
+
+def _words(request: Request) -> dict[str, Any]:
     return {
-        "spreads": spreads, "type_names": cells.TYPE_NAMES, "can_edit": _can_edit(request),
-        "shown": cells.shown, "zone": zone_of(request), "max_shown": cells.MAX_SHOWN,
+        "type_names": cells.TYPE_NAMES, "can_edit": _can_edit(request), "shown": cells.shown,
+        "zone": zone_of(request), "max_shown": cells.MAX_SHOWN,
     }  # fmt: skip
 
 
@@ -81,7 +120,7 @@ def show_row(request: Request, row_id: int) -> Answer:
     return render(
         "tables/row.html", columns=columns, values=values, row_id=row_id, label=_label(columns, values, request),
         written=cells.written,
-        **_head(request, spreads),
+        spreads=spreads, **_words(request),
     )  # fmt: skip
 
 
@@ -147,7 +186,7 @@ def change_cell(request: Request, row_id: int, column_id: int) -> Answer:
         )
     except errors.Invalid as error:
         problem, status = error.fields.get("value", error.message), 422
-    except service.Changed as error:
+    except writing.Changed as error:
         problem, status, seen = _changed(request, error), 409, cells.seal(error.now)
     except errors.Conflict as error:
         problem, status = error.message, 409
@@ -170,7 +209,7 @@ def _saved(request: Request, row_id: int, column: Column, new: Any, event_id: in
     )  # fmt: skip
 
 
-def _changed(request: Request, error: service.Changed) -> str:
+def _changed(request: Request, error: writing.Changed) -> str:
     now = "no value" if error.now is None else f"“{cells.shown(error.now, zone_of(request))[: cells.MAX_SHOWN]}”"
     return f"Somebody changed this meanwhile: it is now {now}. Save to put your value in its place."
 
@@ -180,7 +219,7 @@ def undo_change(request: Request, event_id: int) -> Answer:
     """Take back a change of a cell or the deletion of a learner or column."""
     try:
         undone = service.take_back(request.session, request.workflow, request.user.id, event_id)
-    except service.Changed:
+    except writing.Changed:
         raise errors.Conflict("The value was changed again meanwhile, so it was left as it is.") from None
     if request.wants_part:  # from the message over the table: stay where one is
         return Answer(headers={"HX-Refresh": "true"}, flash=Flash(undone.message))

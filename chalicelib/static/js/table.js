@@ -1,7 +1,7 @@
 // The sheet: move between cells with the arrow keys, open one with Enter or a click; keys stay in sight.
 
 const sheet = () => document.getElementById("learners");
-const cellsOf = (row) => [...row.cells].filter((cell) => cell.tagName === "TD");
+const cellsOf = (row) => [...row.cells].filter((cell) => cell.matches("td:not(.pick)"));
 
 // Several keys are frozen beside each other: each begins where those before it end.
 function freeze() {
@@ -26,8 +26,8 @@ function prepare() {
   table.setAttribute("aria-label", "Learners");
   table.parentElement.dataset.editable = "";
   table.parentElement.removeAttribute("tabindex");  // its cells take the focus now
-  table.tBodies[0].querySelectorAll("td").forEach((cell) => { cell.tabIndex = -1; });
-  const first = table.tBodies[0].querySelector("td");
+  table.tBodies[0].querySelectorAll("td:not(.pick)").forEach((cell) => { cell.tabIndex = -1; });
+  const first = table.tBodies[0].querySelector("td:not(.pick)");
   if (first) first.tabIndex = 0;
 }
 
@@ -42,6 +42,7 @@ function open(cell) {
   const table = sheet();
   if (!table.dataset.cells || cell.querySelector("form")) return;
   const column = table.tHead.rows[0].cells[cell.cellIndex].dataset.column;
+  if (!column) return;  // what is worked out for a message can't be typed
   const row = cell.parentElement.dataset.row;
   table.querySelectorAll("td.editing").forEach(cancel);
   htmx.ajax("GET", `${table.dataset.cells}/${row}/cells/${column}`, { target: cell, swap: "innerHTML" });
@@ -73,7 +74,7 @@ document.addEventListener("click", (event) => {
     if (cell.closest("#learners")) focusOn(cell);
     return;
   }
-  const cell = event.target.closest("#learners td");
+  const cell = event.target.closest("#learners td:not(.pick)");
   if (cell && !event.target.closest("a, form") && !String(getSelection())) open(cell);
 });
 
@@ -85,7 +86,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.tagName === "TEXTAREA" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
     return;
   }
-  const cell = event.target.closest("#learners td");
+  const cell = event.target.closest("#learners td:not(.pick)");
   if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Enter" || event.key === "F2") { event.preventDefault(); open(cell); return; }
   if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) return;

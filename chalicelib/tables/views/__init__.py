@@ -1,0 +1,1 @@
+"""Views: some columns in their own order, a filter, a sorting, under a name."""
