@@ -36,6 +36,12 @@ def names(columns: Columns, conditions: Iterable[Condition], attributes: Iterabl
     )  # fmt: skip
 
 
+def labels(session: Session, workflow_id: int) -> dict[int, str]:
+    """Return the names of the workflow's messages by id, in the order of the alphabet."""
+    query = sa.select(Action.id, Action.name).where(Action.workflow_id == workflow_id, Action.deleted_at.is_(None))
+    return {key: name for key, name in session.execute(query.order_by(Action.name, Action.id))}
+
+
 def used(action: Action) -> set[str]:
     """Return the references of the message's text; none when it can't be read."""
     try:
