@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, errors
+from chalicelib import clock, errors, seals
 from chalicelib.actions import queries
 from chalicelib.actions.forms import ConditionForm
 from chalicelib.actions.language.scan import find_tags
@@ -17,7 +17,9 @@ from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.service import MAX_DESCRIPTION_LENGTH
 from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
+from chalicelib.formulas.words import words
 from chalicelib.tables import names
+from chalicelib.workflows import namespace
 
 #: More make the editor slow, and nobody keeps them apart.
 MAX_CONDITIONS = 200
@@ -66,13 +68,26 @@ def change(
 ) -> None:  # fmt: skip
     """Give the condition another name, description or formula. The text refers to it by id and needs no change.
 
-    Raises errors.Invalid as `create` does.
+    Raises errors.Invalid as `create` does, seals.Stale when somebody else changed it since it was shown.
     """
-    old = condition.name
     name, formula = _checked(session, action, form, columns, time_zone, but=condition.id)
+    session.refresh(condition)
+    old = condition.name
+    typed = {"name": name, "description": form.description, "formula": formula}
+    if (now := shown(condition)) != typed:
+        who = audit.who_last(
+            session, action.workflow_id, ["condition_changed", "condition_created"], time_zone=time_zone,
+            action_id=action.id,
+        )  # fmt: skip
+        seals.check(form.seen, now, typed, who=who, shown={"formula": words(condition.formula, columns)})
     condition.name, condition.description, condition.formula = name, form.description, formula
     action.updated_at = clock.now()
     _record(session, "condition_changed", user_id, action, condition, old=old)
+
+
+def shown(condition: Condition) -> dict[str, Any]:
+    """Return what the form of a condition shows."""
+    return {"name": condition.name, "description": condition.description, "formula": condition.formula}
 
 
 def copy(session: Session, user_id: int, action: Action, condition: Condition, columns: Columns) -> Condition:
@@ -163,6 +178,8 @@ def _checked(
         problems["name"] = "A column of the table has this name; choose another one."
     elif any(one.name == name and one.id != but for one in queries.conditions(session, action.id)):
         problems["name"] = "Another condition of this message has this name."
+    elif taken := namespace.taken(session, action.workflow_id, name, but=f"k{but}", action_id=action.id):
+        problems["name"] = taken
     if len(form.description) > MAX_DESCRIPTION_LENGTH:
         problems["description"] = f"Use at most {MAX_DESCRIPTION_LENGTH:,} characters."
     formula: dict[str, Any] = {}

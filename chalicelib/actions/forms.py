@@ -11,11 +11,12 @@ from chalicelib.web.request import Values
 
 @dataclass(frozen=True)
 class ConditionForm:
-    """A condition as it was filled in; `formula` is None while it has no rules."""
+    """A condition as it was filled in; `formula` is None while it has no rules, `seen` the seal of what was shown."""
 
     name: str
     description: str
     formula: dict[str, Any] | None
+    seen: str = ""
 
 
 def condition(values: Values) -> ConditionForm:
@@ -24,5 +25,5 @@ def condition(values: Values) -> ConditionForm:
     Raises errors.Invalid when the rules did not come from the rule builder.
     """
     return ConditionForm(
-        values.get("name"), values.get("description").strip(), formulas.read(values.get("formula"))
+        values.get("name"), values.get("description").strip(), formulas.read(values.get("formula")), values.get("seen")
     )  # fmt: skip

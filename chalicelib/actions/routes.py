@@ -6,11 +6,12 @@ from typing import Any
 
 from chalice import Blueprint
 
-from chalicelib import errors
+from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import queries, service
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.language import TemplateError
+from chalicelib.actions.models import Action
 from chalicelib.formulas import builder
 from chalicelib.tables import queries as tables
 from chalicelib.web.page import page
@@ -140,21 +141,28 @@ def _places(error: errors.Invalid) -> list[dict[str, Any]]:
 def show_action_settings(request: Request, action_id: int) -> Answer:
     """Show name, description, and what else can be done with the message."""
     action = service.get(request.session, request.workflow.id, action_id)
-    return render("actions/settings.html", action=action, problems={}, form={})
+    return _settings(action, {}, {})
+
+
+def _settings(action: Action, problems: dict[str, str], form: dict[str, str], status: int = 200) -> Answer:
+    seal = seals.seal(service.shown(action))
+    return render("actions/settings.html", status=status, action=action, problems=problems, form=form, seal=seal)
 
 
 @page(bp, ACTION + "/settings", method="POST", role=WorkflowRole.EDITOR)
 def rename_action(request: Request, action_id: int) -> Answer:
     """Give the message another name and description."""
-    action = service.get(request.session, request.workflow.id, action_id)
+    action = service.get(request.session, request.workflow.id, action_id, lock=True)
+    form = request.form.as_dict()
     try:
         service.rename(
-            request.session, request.user.id, action, request.form.get("name"), request.form.get("description")
+            request.session, request.user.id, action, request.form.get("name"), request.form.get("description"),
+            seen=request.form.get("seen"),
         )  # fmt: skip
     except errors.Invalid as error:
-        return render(
-            "actions/settings.html", status=422, action=action, problems=error.fields, form=request.form.as_dict()
-        )  # fmt: skip
+        return _settings(action, error.fields, form, error.status)
+    except seals.Stale as error:  # the next save is meant to go over what is told now, so the old seal goes
+        return _settings(action, error.fields, form | {"seen": seals.seal(service.shown(action))}, error.status)
     return redirect("actions.show_action", workflow_id=request.workflow.id, action_id=action.id, flash="Saved.")
 
 

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, errors
+from chalicelib import clock, errors, seals
 from chalicelib.actions import html
 from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
 from chalicelib.actions.models import Action, Condition
 from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
+from chalicelib.formulas.words import words
 from chalicelib.workflows.models import Workflow
 
 MAX_NAME_LENGTH = 1024
@@ -67,24 +68,33 @@ def create(session: Session, user_id: int, workflow: Workflow, name: str, descri
     return action
 
 
-def rename(session: Session, user_id: int, action: Action, name: str, description: str) -> None:
-    """Give the message another name and description.
+def rename(
+    session: Session, user_id: int, action: Action, name: str, description: str, *, seen: str = ""
+) -> None:  # fmt: skip
+    """Give the message, which must be locked, another name and description; `seen` is the seal of what was shown.
 
-    Raises errors.Invalid as `create` does.
+    Raises errors.Invalid as `create` does, seals.Stale when somebody else changed them meanwhile.
     """
     old = action.name
-    action.name, action.description = _checked(session, action.workflow_id, name, description, but=action.id)
+    name, description = _checked(session, action.workflow_id, name, description, but=action.id)
+    who = audit.who_last(session, action.workflow_id, ["action_renamed", "action_created"], action_id=action.id)
+    seals.check(seen, shown(action), {"name": name, "description": description}, who=who)
+    action.name, action.description = name, description
     action.updated_at = clock.now()
     _record(session, "action_renamed", user_id, action, old=old)
+
+
+def shown(action: Action) -> dict[str, str]:
+    """Return what the form of the message's settings shows."""
+    return {"name": action.name, "description": action.description}
 
 
 def copy(session: Session, user_id: int, action: Action) -> Action:
     """Add a copy of the message with its text, filter, conditions and sending choices."""
     now = clock.now()
     twin = Action(
-        workflow_id=action.workflow_id, kind=action.kind,
-        name=free_name(session, action.workflow_id, f"Copy of {action.name}"), description=action.description,
-        text=action.text, filter=action.filter, send_defaults=action.send_defaults,
+        workflow_id=action.workflow_id, kind=action.kind, name=_free(session, action.workflow_id, action.name),
+        description=action.description, text=action.text, filter=action.filter, send_defaults=action.send_defaults,
         created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(twin)
@@ -115,7 +125,7 @@ def delete(session: Session, user_id: int, action: Action) -> None:
 def restore(session: Session, user_id: int, action: Action) -> None:
     """Take a deleted message back, under another name when its own is in use by now."""
     if _is_used(session, action.workflow_id, action.name, action.id):
-        action.name = free_name(session, action.workflow_id, f"Copy of {action.name}")
+        action.name = _free(session, action.workflow_id, action.name)
     action.deleted_at = None
     _record(session, "action_restored", user_id, action)
 
@@ -147,40 +157,23 @@ def save_text(session: Session, user_id: int, action: Action, source: str, versi
 
 
 def set_filter(
-    session: Session, user_id: int, action: Action, formula: dict[str, Any] | None, columns: Columns, time_zone: str
-) -> None:
+    session: Session, user_id: int, action: Action, formula: dict[str, Any] | None, columns: Columns, time_zone: str,
+    *, seen: str = "",
+) -> None:  # fmt: skip
     """Have only those learners get the message for whom the formula holds; None is everybody.
 
-    Raises errors.Invalid when the formula can't be used.
+    `seen` is the seal of what was shown. Raises errors.Invalid when the formula can't be used, seals.Stale when
+    somebody else changed it meanwhile. `action` must be locked.
     """
-    action.filter = None if formula is None else check(formula, columns, time_zone)
+    checked = None if formula is None else check(formula, columns, time_zone)
+    if checked != action.filter:
+        kinds = ["action_filter_changed", "action_filter_removed"]
+        who = audit.who_last(session, action.workflow_id, kinds, time_zone=time_zone, action_id=action.id)
+        now = {"formula": words(action.filter, columns) or "everybody"}
+        seals.check(seen, {"formula": action.filter}, {"formula": checked}, who=who, shown=now)
+    action.filter = checked
     action.updated_at = clock.now()
     _record(session, "action_filter_changed" if formula else "action_filter_removed", user_id, action)
-
-
-def follow_view(session: Session, user_id: int, view_id: int, formula: dict[str, Any] | None) -> None:
-    """Give the filter of a view, checked already, to the messages that share it."""
-    for action in _sharing(session, view_id):
-        if action.filter != formula:
-            action.filter, action.updated_at = formula, clock.now()
-            _record(session, "action_filter_changed", user_id, action)
-
-
-def leave_view(session: Session, user_id: int, action: Action) -> None:
-    """Keep the filter, but share it with the view no longer."""
-    action.view_id, action.updated_at = None, clock.now()
-    _record(session, "action_left_view", user_id, action)
-
-
-def end_view(session: Session, user_id: int, view_id: int) -> None:
-    """Let all messages that share the filter of a view keep it for themselves."""
-    for action in _sharing(session, view_id):
-        leave_view(session, user_id, action)
-
-
-def _sharing(session: Session, view_id: int) -> list[Action]:
-    # Deleted ones too: they come back with the filter that the view has then.
-    return list(session.scalars(select(Action).where(Action.view_id == view_id).order_by(Action.id).with_for_update()))
 
 
 def _record(session: Session, event_type: str, user_id: int, action: Action, **detail: Any) -> None:
@@ -211,9 +204,8 @@ def _is_used(session: Session, workflow_id: int, name: str, but: int = 0) -> boo
     return session.scalar(query.where(Action.deleted_at.is_(None)).limit(1)) is not None
 
 
-def free_name(session: Session, workflow_id: int, name: str) -> str:
-    """Return the name, with a number when a message of the workflow has it."""
-    made = name = name[: MAX_NAME_LENGTH - 8]
+def _free(session: Session, workflow_id: int, name: str) -> str:
+    made = name = f"Copy of {name}"[: MAX_NAME_LENGTH - 8]
     number = 2
     while _is_used(session, workflow_id, made):
         made, number = f"{name} ({number})", number + 1

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 # The tables belong to three domains, which is why this is plain SQL.
 _OWNER = text("""
-    SELECT 'a column of the table' AS what, 'c' || id AS reference FROM ontask.column
+    SELECT 'A column of the table' AS what, 'c' || id AS reference FROM ontask.column
     WHERE workflow_id = :workflow_id AND name = :name AND deleted_at IS NULL
     UNION ALL
-    SELECT 'an attribute of the workflow', 'a' || id FROM ontask.attribute
+    SELECT 'An attribute of the workflow', 'a' || id FROM ontask.attribute
     WHERE workflow_id = :workflow_id AND name = :name AND deleted_at IS NULL
     UNION ALL
-    SELECT 'a condition of the message “' || a.name || '”', 'k' || k.id
+    SELECT 'A condition of the message “' || a.name || '”', 'k' || k.id
     FROM ontask.condition k JOIN ontask.action a ON a.id = k.action_id
     WHERE a.workflow_id = :workflow_id AND a.deleted_at IS NULL AND k.name = :name AND k.deleted_at IS NULL
       AND (:action_id = 0 OR a.id = :action_id)
@@ -30,4 +30,4 @@ def taken(session: Session, workflow_id: int, name: str, *, but: str = "", actio
     """
     values = {"workflow_id": workflow_id, "name": name, "action_id": action_id}
     owner = next((row.what for row in session.execute(_OWNER, values) if row.reference != but), "")
-    return f"This is the name of {owner}; choose another one." if owner else ""
+    return f"{owner} has this name; choose another one." if owner else ""
