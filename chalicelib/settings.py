@@ -51,6 +51,8 @@ class Settings:
         "arn:aws:lambda:us-east-1:123456789012:function:ontask-run_due"
     )
     max_upload_mb: Annotated[int, "The largest file that can be uploaded, in MB"] = 200
+    kept_versions_mb: Annotated[int, "MB that the earlier tables of all workflows may take; the oldest go first"] = 2000
+    google_sheets_url: Annotated[str, "Where Google Sheets are fetched from"] = "https://docs.google.com"
     session_minutes: Annotated[int, "Minutes without a request after which a session ends"] = 480
 
     @property

@@ -31,10 +31,11 @@ def read(session: Session, user: User, workflow: Workflow, tmp_path: Path) -> Re
     def work(content: bytes | str, **options: Any) -> Upload:
         path = tmp_path / "file"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        upload = Upload(workflow_id=workflow.id, filename="f.csv", state=READING, created_at=clock.now())
+        upload = Upload(workflow_id=workflow.id, filename="f.csv", state=READING, created_at=clock.now(),
+                        options=options)  # fmt: skip
         session.add(upload)
         session.flush()
-        service.read(session, upload, path, options, lambda _progress, _message: None)
+        service.read(session, upload, path, lambda _progress, _message: None)
         return upload
 
     return work
@@ -254,7 +255,7 @@ def test_blanks_and_odd_looks_are_told_on_their_column(read: Read) -> None:
     upload = read('sid,zip,share,when,sum\n1,01234,85%,31/12/2026,"1,000"\n2,04321,90%,01/12/2026,"2,000"\n3,,,,\n')
     assert notes(upload, "zip") == ["leading zeros kept", "1 blank"]
     assert notes(upload, "share")[0].startswith("looks like percentages")
-    assert notes(upload, "when")[0].startswith("looks like dates")
+    assert notes(upload, "when")[0].startswith("dates with the day first")
     assert notes(upload, "sum")[0].startswith("looks like numbers with thousands separators")
     assert upload.choices["columns"]["1"]["key"] is True
 

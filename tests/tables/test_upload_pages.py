@@ -144,11 +144,11 @@ def test_a_key_that_would_have_gaps_needs_a_tick(course: Course, aws: str) -> No
     look = course.browser.follow(course.browser.get(page))
     match = course.browser.follow(course.browser.post(f"{page}/look", fields(look)))
     check = course.browser.follow(course.browser.post(f"{page}/match", fields(match)))
-    assert "“email” could no longer tell learners apart (1 without a value). Stop using it as a key." in check.body
+    assert "“email” could no longer tell learners apart (1 without a value: 3). Stop using it as a key." in check.body
     refused = course.browser.post(f"{page}/check")
     assert refused.status == 422
     assert (
-        "“email” could no longer tell learners apart: 1 learner would have no value in it. "
+        "“email” could no longer tell learners apart: 1 learner would have no value in it (“3”). "
         "Tick the box to stop using it as a key." in problems(refused)
     )
     (box,) = re.findall(r'name="unmark" value="(\d+)"', refused.body)

@@ -16,6 +16,7 @@ HEAD = 1 << 16
 ENCODINGS = {
     "utf-8": "UTF-8",
     "cp1252": "Windows-1252 (Western Europe)",
+    "latin-1": "Latin-1 (ISO 8859-1)",
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16 (big-endian)",
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,41 +15,113 @@ from chalicelib import errors
 _MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
+_DIGITS = re.compile(r"[+-]?\d+([.,]\d+)?")
+
+
 def is_workbook(path: Path) -> bool:
     """Tell by its first bytes whether the file may be a workbook."""
     with path.open("rb") as stream:
         return stream.read(4) in _MAGIC
 
 
-def to_csv(source: Path, target: Path, sheet: str = "") -> tuple[str, list[str]]:
-    """Write a sheet (the first one with cells unless named) to `target`; return its name and the names of all.
+@dataclass(frozen=True)
+class Sheet:
+    """What became of a workbook: the sheet that was read, the names of all, columns whose numbers are texts."""
 
-    Raises errors.Invalid when the file can't be opened or holds no cells.
+    name: str
+    names: list[str]
+    texts: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Area:
+    """The part of a sheet that holds the table; rows and columns count from 0, None means to the end."""
+
+    top: int = 0
+    left: int = 0
+    bottom: int | None = None
+    right: int | None = None
+
+
+WHOLE = Area()
+
+
+def area(written: str) -> Area:
+    """Read a range of cells as Excel writes it: B3:F40, or B3 for everything from there on.
+
+    Raises errors.Invalid when it is none.
+    """
+    if not written:
+        return WHOLE
+    found = re.fullmatch(r"\$?([A-Z]{1,3})\$?(\d{1,7})(?::\$?([A-Z]{1,3})\$?(\d{1,7}))?", written.strip().upper())
+    if found is None:
+        raise errors.Invalid(f"“{written[:40]}” is no range of cells. Write it like B3:F40.")
+    left, top, right, bottom = found.groups()
+    made = Area(int(top) - 1, _place(left) - 1, int(bottom) if bottom else None, _place(right) if right else None)
+    if made.top < 0 or (made.bottom or made.top + 1) <= made.top or (made.right or made.left + 1) <= made.left:
+        raise errors.Invalid(f"“{written[:40]}” holds no cells. Write the upper left cell first, like B3:F40.")
+    return made
+
+
+def _place(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return number
+
+
+def to_csv(source: Path, target: Path, sheet: str = "", part: Area = WHOLE, skip: int = 0, skip_end: int = 0) -> Sheet:
+    """Write a sheet (the first one with cells unless named) to `target`: `part` of it without the skipped rows.
+
+    Raises errors.Invalid when the file can't be opened, the sheet is not there or holds no cells.
     """
     from python_calamine import CalamineError, PasswordError, load_workbook
 
     try:
         book = load_workbook(str(source))
         names = list(book.sheet_names)
-        for name in [sheet] if sheet in names else names:
-            rows = book.get_sheet_by_name(name).to_python(skip_empty_area=True)
-            if any(any(cell not in {"", None} for cell in row) for row in rows):
-                _write(rows, target)
-                return name, names
+        if sheet and sheet not in names:
+            raise errors.Invalid(f"There is no sheet “{sheet[:80]}”. The workbook has: {', '.join(names)[:400]}.")
+        for name in [sheet] if sheet else names:
+            rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+            rows = [row[part.left : part.right] for row in rows[part.top : part.bottom][skip:]]
+            while rows and not _has_value(rows[-1]):
+                rows.pop()
+            rows = rows[: len(rows) - skip_end]
+            if any(_has_value(row) for row in rows):
+                return Sheet(name, names, _write(_without_edges(rows), target))
     except PasswordError as error:
         raise errors.Invalid("The workbook is protected by a password. Remove it and upload the file again.") from error
     except (CalamineError, OSError, ValueError) as error:
         raise errors.Invalid("The file can't be opened as an Excel workbook; it may be damaged.") from error
-    raise errors.Invalid("The sheet is empty." if sheet else "The workbook has no cells.")
+    raise errors.Invalid("No cells are there." if sheet or skip or part != WHOLE else "The workbook has no cells.")
 
 
-def _write(rows: list[list[Any]], target: Path) -> None:
+def _has_value(row: list[Any]) -> bool:
+    return any(cell not in {"", None} for cell in row)
+
+
+def _without_edges(rows: list[list[Any]]) -> list[list[Any]]:
+    """Leave out the empty columns on both sides."""
+    filled = [place for row in rows for place, cell in enumerate(row) if cell not in {"", None}]
+    return [row[min(filled) : max(filled) + 1] for row in rows]
+
+
+def _write(rows: list[list[Any]], target: Path) -> frozenset[int]:
+    texts: set[int] = set()
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
+        is_header = True
         for row in rows:
             cells = [_text(cell) for cell in row]
-            if any(cells):
-                writer.writerow(cells)
+            if not any(cells):
+                continue
+            writer.writerow(cells)
+            if not is_header:
+                # A number that is formatted as text is one on purpose: a code, a phone number.
+                texts |= {n for n, cell in enumerate(row, 1) if isinstance(cell, str) and _DIGITS.fullmatch(cell)}
+            is_header = False
+    return frozenset(texts)
 
 
 def _text(cell: Any) -> str:

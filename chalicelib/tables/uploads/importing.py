@@ -15,6 +15,7 @@ from chalicelib.tables import queries, store
 from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import merge, staging
+from chalicelib.tables.uploads.kinds import KEY_TYPES
 from chalicelib.tables.uploads.models import Upload
 from chalicelib.tables.uploads.plan import CREATE, NUMBER_NAME, REPLACE, Plan, Wanted
 from chalicelib.workflows.models import Workflow
@@ -54,7 +55,7 @@ def carry_out(session: Session, workflow: Workflow, upload: Upload, plan: Plan) 
     Raises errors.Invalid when the data does not allow it; the transaction must then be rolled back.
     """
     staging.require_tables(session, upload.id)
-    staging.use_time_zone(session, workflow.time_zone)
+    staging.use_time_zone(session, upload.understood["time_zone"])
     # One bulk change at a time: the second waits here and then meets the table the first one made.
     session.execute(select(Workflow.id).where(Workflow.id == workflow.id).with_for_update())
     if (plan.method == CREATE) == store.exists(session, store.table(workflow.id)):
@@ -182,7 +183,7 @@ def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
     store.rename(session, name, store.table(workflow.id))
     for pair in found:
         pair.column.type = pair.type
-        if plan.method == REPLACE and pair.column.id != plan.key_column:
+        if plan.method == REPLACE and pair.column.id not in plan.key_columns:
             pair.column.is_key = pair.wanted.is_key
     for column in existing:
         if column.id in plan.unmark:
@@ -190,6 +191,7 @@ def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
         if replaced is not None and column.id not in replaced:
             column.deleted_at = clock.now()
     session.flush()
+    _mark_new_keys(session, workflow.id, plan, new_ids)
     keys = [column.id for column in queries.columns(session, workflow.id) if column.is_key]
     _index(session, workflow.id, keys)
     told = {name: summary[name] for name in ("new", "matched", "dropped", "cells")}
@@ -198,6 +200,19 @@ def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
         rows=rows, method=plan.method, **told,
     )  # fmt: skip
     return {"rows": rows, "version": version.id, "added_columns": len(new_ids), **told}
+
+
+def _mark_new_keys(session: Session, workflow_id: int, plan: Plan, new_ids: dict[int, int]) -> None:
+    """Make keys of those new columns that were ticked and have another value for every learner after all."""
+    ticked = [new_ids[one.number] for one in plan.columns if one.is_key and not one.target and one.type in KEY_TYPES]
+    if plan.method == REPLACE or not ticked:
+        return
+    counts = ", ".join(f"count(DISTINCT c{key})" for key in ticked)
+    rows, *different = session.execute(text(f"SELECT count(*), {counts} FROM {store.table(workflow_id)}")).one()
+    for key, count in zip(ticked, different, strict=True):
+        if count == rows:
+            session.get_one(Column, key).is_key = True
+    session.flush()
 
 
 def refuse(summary: dict[str, Any], plan: Plan) -> None:
@@ -219,4 +234,6 @@ def _risk(risk: dict[str, Any]) -> str:
     count = risk["blanks"] or risk["shared"]
     what = "have no value in it" if risk["blanks"] else "share a value with another"
     learners = "1 learner" if count == 1 else f"{count:,} learners"
-    return f"“{risk['name']}” could no longer tell learners apart: {learners} would {what}."
+    named = ", ".join(f"“{one}”" for one in (risk["rows"] if risk["blanks"] else risk["values"]) if one)
+    examples = f" ({named}{', …' if count > merge.SAMPLES else ''})" if named else ""
+    return f"“{risk['name']}” could no longer tell learners apart: {learners} would {what}{examples}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,19 +30,23 @@ def read_upload(task: Task) -> dict[str, Any] | None:
     task.report(5, "Fetching the file")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
-        with path.open("wb") as target:
-            files.fetch(service.stored_file(upload), target)
 
         def read(session: Session) -> int | None:
             row = session.get(Upload, upload_id, with_for_update=True)
             if row is None or row.state != READING:
                 return None
-            service.read(session, row, path, task.payload.get("options", {}), task.report)
+            row.filename = service.tidy_filename(called) if called else row.filename
+            with tempfile.TemporaryDirectory() as again:
+                # A transaction that is tried once more begins with the file as it came.
+                local = Path(shutil.copy(path, again))
+                service.read(session, row, local, task.report)
             return int(row.understood["rows"])
 
         try:
+            with path.open("wb") as target:
+                called = service.fetch(upload, target)
             rows = store.in_bulk(read)
-        except errors.Invalid as error:
+        except (errors.Invalid, errors.Limit) as error:
             _note_problem(upload_id, READING, REFUSED, error.message)
             return {"refused": error.message}
     return {"rows": rows}

@@ -11,6 +11,10 @@ from chalicelib.tables.store import TYPES
 #: Blank: nothing but these. They are cut from both ends of every cell (the last one is a no-break space).
 BLANKS = r"E' \t\r\n\u00a0'"
 
+#: What programs write, in lower case, where there is no value. None of it is taken for empty unless people say so.
+NOTHING = frozenset({
+    "na", "n/a", "#n/a", "nan", "null", "nil", "none", "(null)", "-", "--", "\u2013", "\u2014", ".", "?", "missing",
+})  # fmt: skip
 #: Types of columns that can tell learners apart.
 KEY_TYPES = frozenset({"integer", "text"})
 
@@ -87,6 +91,9 @@ KINDS = {
     "double_comma": Kind("double", "number, written 1.234,5", "replace(replace({v}, '.', ''), ',', '.')", _NUMBER),
     "double_grouped": Kind("double", "number, written 1,234.5", "replace({v}, ',', '')", _NUMBER),
     "double_percent": Kind("double", "number, written 85%", "rtrim({v}, '% ')", _NUMBER),
+    "double_comma_percent": Kind(
+        "double", "number, written 8,5%", "replace(replace(rtrim({v}, '% '), '.', ''), ',', '.')", _NUMBER
+    ),
     "boolean": Kind(
         "boolean", "yes/no, written true or false", allowed="lower({v}) IN ('true', 'false')",
         usual="{v} IN ('true', 'false')",
@@ -108,12 +115,26 @@ _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)? 
 _SLASHED = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}( \d{1,2}:\d{2}(:\d{2})?)?")
 _LEADING_ZERO = re.compile(r"0\d+")
 _GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
+_GROUPED_DOT = re.compile(r"-?\d{1,3}(\.\d{3})+")
 _COMMA = re.compile(r"-?\d{1,3}(\.\d{3})*,\d+|-?\d+,\d+")
 _PERCENT = re.compile(r"-?\d+(\.\d+)? ?%")
 
 
-def guess(sample: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Habits:
+    """What people say of the file as a whole: its decimal mark (, or .), and whether "day" or "month" comes first."""
+
+    decimal: str = ""
+    dates: str = ""
+
+
+NO_HABITS = Habits()
+
+
+def guess(sample: Sequence[str], habits: Habits = NO_HABITS) -> str:
     """Return the kind that fits all texts of the sample; it is still to be proven for all rows."""
+    if sample and (told := _guess_told(sample, habits)):
+        return told
     if not sample:
         return "double"  # a column without a value: most such columns are marks to come
     if all(_WHOLE.fullmatch(text) for text in sample):
@@ -129,9 +150,51 @@ def guess(sample: Sequence[str]) -> str:
     return "text"
 
 
+def _guess_told(sample: Sequence[str], habits: Habits) -> str:
+    """Return the kind that fits the sample because people said how the file writes its values; empty when none does."""
+    if habits.dates and all(_SLASHED.fullmatch(text) for text in sample):
+        return "datetime_day" if habits.dates == "day" else "datetime_month"
+    if habits.decimal == ",":
+        bare = [text.rstrip("% ") for text in sample]
+        if all(_COMMA.fullmatch(text) or _GROUPED_DOT.fullmatch(text) or _WHOLE.fullmatch(text) for text in bare):
+            if any(text.endswith("%") for text in sample):
+                return "double_comma_percent"
+            return "double_comma" if any("," in text or "." in text for text in sample) else ""
+    if habits.decimal == ".":
+        if all(_PERCENT.fullmatch(text) for text in sample):
+            return "double_percent"
+        plain = all(_GROUPED.fullmatch(text) or _DECIMAL.fullmatch(text) for text in sample)
+        return "double_grouped" if plain and any("," in text for text in sample) else ""
+    return ""
+
+
+def lacks_offset(text: str) -> bool:
+    """Tell whether a date or time does not say how far it is from UTC."""
+    return not re.search(r":\d{2}(\.\d+)?\s*(Z|[+-]\d{2}(:?\d{2})?)$|\dZ$", text)
+
+
 def next_guess(kind: str) -> str:
     """Return what to try when a row outside the sample does not fit."""
     return "double" if kind in {"integer", "integer_decimals"} else "text"
+
+
+def _which_first(sample: Sequence[str]) -> str:
+    """Ask what comes first in dates such as 31/12/2026, and say what the sample tells about it."""
+    parts = [re.split(r"[/.-]", text)[:2] for text in sample if _SLASHED.fullmatch(text)]
+    first = any(int(one[0]) > 12 for one in parts)
+    second = any(int(one[1]) > 12 for one in parts)
+    if first != second:
+        return f"dates with the {'day' if first else 'month'} first; choose that under “Read as” to use them as dates"
+    return "looks like dates; say under “Read as” whether the day or the month comes first"
+
+
+def _stand_for_nothing(sample: Sequence[str]) -> str:
+    """Return the words between numbers, dates or yes/no that probably mean "no value", for a hint."""
+    words = list(dict.fromkeys(text for text in sample if text.casefold() in NOTHING))
+    others = [text for text in sample if text.casefold() not in NOTHING]
+    if not words or not others or guess(others) == "text":
+        return ""
+    return ", ".join(f"“{word}”" for word in words[:3])
 
 
 def hints(sample: Sequence[str], kind: str) -> list[str]:
@@ -140,13 +203,15 @@ def hints(sample: Sequence[str], kind: str) -> list[str]:
         return ["written like 3.0, read as whole numbers"]
     if kind != "text" or not sample:
         return []
-    share = len(sample) * 0.9
+    if words := _stand_for_nothing(sample):
+        return [f"values but for {words}; say under “Read the file differently” that this means empty"]
+    share, dates = len(sample) * 0.9, _which_first(sample)
     for pattern, hint in (
         (_LEADING_ZERO, "leading zeros kept"),
         (_GROUPED, "looks like numbers with thousands separators; say so under “Read as” to calculate with them"),
         (_COMMA, "looks like numbers with decimal commas; say so under “Read as” to calculate with them"),
         (_PERCENT, "looks like percentages; say so under “Read as” to calculate with them"),
-        (_SLASHED, "looks like dates; say under “Read as” whether the day or the month comes first"),
+        (_SLASHED, dates),
     ):
         found = sum(1 for text in sample if pattern.fullmatch(text))
         if found >= share or (pattern is _LEADING_ZERO and found and all(text.isdigit() for text in sample)):

@@ -8,9 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from chalicelib import errors
 
+#: The characters that may stand around a cell, or none.
+NO_QUOTE = "none"
+QUOTES = {'"': 'double quotes: "…"', "'": "single quotes: '…'", NO_QUOTE: "nothing"}
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 #: Rows of a file whose separators are compared.
 SNIFFED_LINES = 60
@@ -70,7 +74,34 @@ def _widths(text: str, candidate: str) -> list[int]:
     return widths[:-1] if len(widths) > 2 else widths  # the last one may have been cut
 
 
-def header(path: Path, start: int, separator: str) -> list[str]:
+def cut_end(path: Path, start: int, lines: int) -> None:
+    """Cut the last `lines` lines off the file; empty ones at its very end do not count.
+
+    Raises errors.Invalid when nothing would be left.
+    """
+    with path.open("r+b") as stream:
+        end, left = stream.seek(0, io.SEEK_END), lines
+        tail = b""
+        while left and end > start:
+            begin = max(start, end - BLOCK)
+            stream.seek(begin)
+            tail = (stream.read(end - begin) + tail).rstrip() if not tail else stream.read(end - begin) + tail
+            while left and (at := tail.rfind(b"\n")) >= 0:
+                tail, left = tail[:at], left - 1
+            end = begin
+        if left:
+            raise errors.Invalid("Nothing is left without the skipped lines.")
+        stream.truncate(end + len(tail))
+
+
+def _dialect(separator: str, quote: str) -> dict[str, Any]:
+    """Return how Python's reader takes a file apart; `quote` is a character, or NO_QUOTE."""
+    if quote == NO_QUOTE:
+        return {"delimiter": separator, "quoting": csv.QUOTE_NONE, "strict": True}
+    return {"delimiter": separator, "quotechar": quote, "strict": True}
+
+
+def header(path: Path, start: int, separator: str, quote: str = '"') -> list[str]:
     """Return the cells of the first line.
 
     Raises errors.Invalid when it can't be read or has too many cells.
@@ -79,7 +110,7 @@ def header(path: Path, start: int, separator: str) -> list[str]:
         raw.seek(start)
         with io.TextIOWrapper(raw, encoding="utf-8", newline="") as stream:
             try:
-                cells = next(csv.reader(stream, delimiter=separator, strict=True))
+                cells = next(csv.reader(stream, **_dialect(separator, quote)))
             except csv.Error as error:
                 raise errors.Invalid(f"Line 1, with the column names, can't be read: {_in_words(error)}.") from error
     if len(cells) > MAX_COLUMNS:
@@ -106,8 +137,8 @@ def needs_care(path: Path, start: int, separator: str) -> bool:
     return False
 
 
-def rewrite(path: Path, start: int, separator: str, width: int, target: Path) -> list[str]:
-    """Write the rows to `target` in the strictest form of CSV; return what was repaired on the way.
+def rewrite(path: Path, start: int, separator: str, width: int, target: Path, quote: str = '"') -> list[str]:
+    """Write the rows to `target` in the strictest form of CSV, with commas; return what was repaired on the way.
 
     Raises errors.Invalid that names the lines that can't be rows of a table with `width` columns.
     """
@@ -115,8 +146,8 @@ def rewrite(path: Path, start: int, separator: str, width: int, target: Path) ->
         raw.seek(start)
         before = _lines_before(path, start)
         with io.TextIOWrapper(raw, encoding="utf-8", newline="") as stream:
-            reader = csv.reader(stream, delimiter=separator, strict=True)
-            writer = csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n")
+            reader = csv.reader(stream, **_dialect(separator, quote))
+            writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
             checked = _Checked(width)
             try:
                 for cells in reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib import errors
@@ -16,11 +16,14 @@ CREATE, UPDATE, REPLACE = "create", "update", "replace"
 #: Which learners there are afterwards, in words for the page and as the join that keeps them.
 ROWS = {
     "outer": "Everybody: those who are here already and those who are new in the file",
-    "left": "Only those who are here already; new ones in the file are left out",
+    "left": "Only those who are here already (update only); new ones in the file are left out",
     "inner": "Only those who are both here and in the file; the others are removed",
     "right": "Only those in the file; everybody else is removed",
+    "append": "Everybody, but those who are here already stay exactly as they are (add only)",
 }
-JOINS = {"outer": "FULL", "left": "LEFT", "inner": "INNER", "right": "RIGHT"}
+JOINS = {"outer": "FULL", "left": "LEFT", "inner": "INNER", "right": "RIGHT", "append": "FULL"}
+#: Columns that may recognise learners together.
+MAX_KEYS = 3
 #: What happens to a value that is here already when the file has one for the same learner and column.
 WINS = {
     "keep": "The file wins, but its blanks leave what is here",
@@ -54,7 +57,11 @@ class Wanted:
 
 @dataclass
 class Plan:
-    """Everything an import needs to know; made from an upload's `understood` and `choices`."""
+    """Everything an import needs to know; made from an upload's `understood` and `choices`.
+
+    `keys` are pairs of a column's number in the file and the id of the existing column it is compared with; all pairs
+    must be equal. `rules` are the exceptions from `wins`, by number.
+    """
 
     method: str
     columns: list[Wanted]
@@ -62,9 +69,25 @@ class Plan:
     add_number: bool = False
     rows: str = "outer"
     wins: str = "keep"
-    key_number: int = 0
-    key_column: int = 0
+    rules: dict[int, str] = field(default_factory=dict)
+    keys: list[tuple[int, int]] = field(default_factory=list)
+    ignore_case: bool = False
+    as_numbers: bool = False
     unmark: list[int] = field(default_factory=list)
+
+    @property
+    def key_columns(self) -> set[int]:
+        """The ids of the existing columns by which learners are recognised."""
+        return {column_id for _, column_id in self.keys}
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether an existing key is compared as it is, so that its own index proves it unique."""
+        return len(self.keys) == 1 and not (self.ignore_case or self.as_numbers)
+
+    def rule(self, number: int) -> str:
+        """Return which value wins in the column of this number."""
+        return self.rules.get(number, self.wins)
 
     def wanted(self, number: int) -> Wanted:
         """Return the column of this number."""
@@ -155,13 +178,27 @@ def make(understood: Mapping[str, Any], choices: Mapping[str, Any], existing: Se
     plan.unmark = [int(column_id) for column_id in choices.get("unmark", [])]
     if plan.method not in {UPDATE, REPLACE} or plan.rows not in ROWS or plan.wins not in WINS:
         raise errors.Invalid("Choose what is to happen with the rows.", {"rows": "Choose one of these."})
-    number, column_id = _key_pair(plan, choices, existing)
-    _set_targets(plan, choices, existing, (number, column_id))
-    plan.key_number, plan.key_column = number, column_id
+    plan.ignore_case, plan.as_numbers = bool(choices.get("ignore_case")), bool(choices.get("as_numbers"))
+    plan.keys = _key_pairs(plan, choices, existing)
+    plan.rules = {int(number): rule for number, rule in (choices.get("rules") or {}).items() if rule in WINS}
+    _set_targets(plan, choices, existing)
+    if choices.get("own_key") and plan.method == UPDATE:
+        _give_keys_columns(plan, existing)
     if plan.method == REPLACE:
-        plan.rows, plan.wins = "right", "erase"
+        plan.rows, plan.wins, plan.rules = "right", "erase", {}
         _check_keys(plan)
     return plan
+
+
+def _give_keys_columns(plan: Plan, existing: Sequence[Column]) -> None:
+    """Load a key whose name differs from that of the table's key once more, as a column of its own name."""
+    by_name = {column.name: column.id for column in existing}
+    taken = {column.target for column in plan.columns if column.target}
+    for number, column_id in plan.keys:
+        key = plan.wanted(number)
+        target = by_name.get(key.name, NEW)
+        if target != column_id and target not in taken:
+            plan.columns.append(replace(key, target=target, is_key=False))
 
 
 _NO_KEY = "Choose at least one column as key: one that has another value for every learner."
@@ -184,31 +221,33 @@ def _targets(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column])
     return by_name | {int(number): int(target) for number, target in (choices.get("targets") or {}).items()}
 
 
-def _key_pair(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column]) -> tuple[int, int]:
-    number, column_id = int(choices.get("key_number") or 0), int(choices.get("key_column") or 0)
-    if number and not column_id:
-        column_id = _targets(plan, choices, existing).get(number, NEW)
-    if not number:
-        number, column_id = default_key(plan.columns, _targets(plan, choices, existing), existing)
-    if plan.method == REPLACE and not number:
-        return 0, 0  # no learner is recognised: all rows are new
-    if number not in {column.number for column in plan.columns}:
-        raise errors.Invalid(
-            "Say how learners are recognised.",
-            {"key_number": "Choose the column of the file by which learners are recognised."},
-        )
-    if column_id not in {column.id for column in existing if column.is_key}:
-        raise errors.Invalid(
-            "Say how learners are recognised.", {"key_column": "Choose the column of the table that it corresponds to."}
-        )
-    return number, column_id
+def _key_pairs(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column]) -> list[tuple[int, int]]:
+    targets = _targets(plan, choices, existing)
+    asked = choices.get("keys") or [(choices.get("key_number"), choices.get("key_column"))]
+    found = [(int(number or 0), int(column_id or 0)) for number, column_id in asked]
+    found = [(number, column_id or targets.get(number, NEW)) for number, column_id in found if number]
+    if not found:
+        pair = default_key(plan.columns, targets, existing)
+        found = [pair] if pair[0] else []
+    if plan.method == REPLACE and not found:
+        return []  # no learner is recognised: all rows are new
+    numbers, by_id = {column.number for column in plan.columns}, {column.id: column for column in existing}
+    if not found or any(number not in numbers for number, _ in found):
+        message = "Choose the column of the file by which learners are recognised."
+        raise errors.Invalid("Say how learners are recognised.", {"key_number": message})
+    known = [by_id.get(column_id) for _, column_id in found]
+    if any(column is None for column in known) or (len(known) == 1 and known[0] and not known[0].is_key):
+        message = "Choose the column of the table that it corresponds to."
+        raise errors.Invalid("Say how learners are recognised.", {"key_column": message})
+    if len({number for number, _ in found}) < len(found) or len({one for _, one in found}) < len(found):
+        message = "Choose a column once only."
+        raise errors.Invalid("Say how learners are recognised.", {"key_number": message})
+    return found[:MAX_KEYS]
 
 
-def _set_targets(
-    plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column], key: tuple[int, int]
-) -> None:  # fmt: skip
+def _set_targets(plan: Plan, choices: Mapping[str, Any], existing: Sequence[Column]) -> None:
     by_id = {column.id: column for column in existing}
-    targets = _targets(plan, choices, existing) | ({key[0]: key[1]} if key[0] else {})
+    targets = _targets(plan, choices, existing) | dict(plan.keys)
     plan.columns = [column for column in plan.columns if targets[column.number] != LEFT_OUT]
     problems: dict[str, str] = {}
     used: dict[int, str] = {}

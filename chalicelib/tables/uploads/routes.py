@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from chalice import Blueprint
 
@@ -11,12 +12,12 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.settings import settings
 from chalicelib.tables import queries as tables
-from chalicelib.tables.uploads import decode, layout, plan, queries, service
+from chalicelib.tables.uploads import decode, forms, layout, plan, queries, service
 from chalicelib.tables.uploads.kinds import KINDS
 from chalicelib.tables.uploads.models import DONE, IMPORTING, READ, REFUSED, Upload
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, Flash, data, redirect, render
+from chalicelib.web.responses import Answer, Flash, data, redirect, render, text
 from chalicelib.web.urls import url_for
 
 bp = Blueprint(__name__)
@@ -26,16 +27,23 @@ LOOK, MATCH, CHECK = "look", "match", "check"
 @page(bp, "/workflows/{workflow_id}/upload", role=WorkflowRole.EDITOR)
 def show_upload(request: Request) -> Answer:
     """Show where to drop a file, what is not finished yet, and earlier tables."""
+    return _show_add(request, {})
+
+
+def _show_add(request: Request, problems: dict[str, str]) -> Answer:
     workflow_id = request.workflow.id
     return render(
-        "tables/uploads/add.html", unfinished=queries.unfinished(request.session, workflow_id),
+        "tables/uploads/add.html", status=422 if problems else 200, problems=problems, form=request.form,
+        unfinished=queries.unfinished(request.session, workflow_id),
         kept=queries.kept(request.session, workflow_id), max_mb=settings().max_upload_mb,
     )  # fmt: skip
 
 
 @page(bp, "/workflows/{workflow_id}/upload", method="POST", role=WorkflowRole.EDITOR)
 def begin_upload(request: Request) -> Answer:
-    """Answer with the form by which the browser sends the file to S3, as JSON."""
+    """Answer with the form by which the browser sends the file to S3, as JSON; or fetch a Google Sheet by its link."""
+    if "link" in request.form:
+        return _begin_link(request)
     try:
         size = request.form.whole("size") or 0
         name = request.form.get("filename")
@@ -44,6 +52,14 @@ def begin_upload(request: Request) -> Answer:
         return data({"message": error.message}, error.status)
     arrived = url_for("tables.change_upload", step="arrived", workflow_id=request.workflow.id, upload_id=upload.id)
     return data({"url": form.url, "fields": form.fields, "arrived": arrived})
+
+
+def _begin_link(request: Request) -> Answer:
+    try:
+        upload = service.begin_link(request.session, request.workflow.id, request.user.id, request.form.get("link"))
+    except errors.Invalid as error:
+        return _show_add(request, error.fields)
+    return _away(request, upload)
 
 
 @page(bp, "/workflows/{workflow_id}/uploads/{upload_id}", role=WorkflowRole.EDITOR)
@@ -56,13 +72,26 @@ def follow_upload(request: Request, upload_id: int) -> Answer:
     if upload.state in {REFUSED, DONE} and request.wants_part:
         return _away(request, upload)
     if upload.state == REFUSED:
-        return render(
-            "tables/uploads/refused.html", upload=upload, encodings=decode.ENCODINGS, delimiters=layout.DELIMITERS
-        )
+        return _show_refused(request, upload, {})
     if upload.state == DONE:
         return _done(request, upload)
     template = "tables/uploads/_progress.html" if request.wants_part else "tables/uploads/progress.html"
     return render(template, upload=upload, progress=queries.progress(request.session, upload))
+
+
+def _show_refused(request: Request, upload: Upload, problems: dict[str, str]) -> Answer:
+    return render(
+        "tables/uploads/refused.html", status=422 if problems else 200, upload=upload, problems=problems,
+        **_ways_to_read(request, upload),
+    )  # fmt: skip
+
+
+def _ways_to_read(request: Request, upload: Upload) -> dict[str, Any]:
+    known = {**upload.understood, **upload.options}
+    return {
+        "encodings": decode.ENCODINGS, "delimiters": layout.DELIMITERS, "quotes": layout.QUOTES, "known": known,
+        "zone": known.get("time_zone") or request.workflow.time_zone, "zones": forms.zones(),
+    }  # fmt: skip
 
 
 def _done(request: Request, upload: Upload) -> Answer:
@@ -81,9 +110,11 @@ def _to(request: Request, upload: Upload, step: str) -> Answer:
 
 @page(bp, "/workflows/{workflow_id}/uploads/{upload_id}/{step}", role=WorkflowRole.EDITOR)
 def show_upload_step(request: Request, upload_id: int, step: str) -> Answer:
-    """Show one step of the way: look, match or check."""
+    """Show one step of the way: look, match or check; or send the detail of what would change as a CSV file."""
     upload = service.get(request.session, request.workflow.id, upload_id)
-    shows: dict[str, Callable[[Request, Upload], Answer]] = {LOOK: _show_look, MATCH: _show_match, CHECK: _show_check}
+    shows: dict[str, Callable[[Request, Upload], Answer]] = {
+        LOOK: _show_look, MATCH: _show_match, CHECK: _show_check, "detail": _download_detail,
+    }  # fmt: skip
     if step not in shows:
         raise errors.NotFound
     if upload.state != READ:
@@ -121,22 +152,15 @@ def _show_look(
     return render(
         "tables/uploads/look.html", status=422 if problems else 200, upload=upload, problems=problems or {},
         columns=queries.look(upload, chosen), kinds=KINDS, add_number=numbered,
-        is_first=not tables.columns(request.session, request.workflow.id), encodings=decode.ENCODINGS,
-        delimiters=layout.DELIMITERS,
+        is_first=not tables.columns(request.session, request.workflow.id),
+        near_keys=upload.understood["near_keys"], remembered=upload.choices.get("remembered", ""),
+        **_ways_to_read(request, upload),
     )  # fmt: skip
 
 
 def _change_look(request: Request, upload: Upload) -> Answer:
-    form = request.form
-    choices = {
-        str(column["number"]): {
-            "name": form.get(f"name-{column['number']}", column["name"]),
-            "kind": form.get(f"kind-{column['number']}", column["kind"]),
-            "load": form.checked(f"load-{column['number']}"), "key": form.checked(f"key-{column['number']}"),
-        }
-        for column in upload.understood.get("columns", [])
-    }  # fmt: skip
-    add_number = form.checked("add_number")
+    choices = forms.look(request.form, upload.understood)
+    add_number = request.form.checked("add_number")
     try:
         service.choose_columns(request.session, upload, choices, add_number=add_number)
     except errors.Invalid as error:
@@ -155,28 +179,19 @@ def _show_match(
     chosen = upload.choices if chosen is None else chosen
     targets = plan.default_targets(wanted, existing)
     targets |= {int(number): target for number, target in (chosen.get("targets") or {}).items()}
-    number, column_id = plan.default_key(wanted, targets, existing)
+    pair = plan.default_key(wanted, targets, existing)
+    keys = [tuple(one) for one in chosen.get("keys") or [pair]]
     return render(
         "tables/uploads/match.html", status=422 if problems else 200, upload=upload, problems=problems or {},
-        columns=wanted, existing=existing, keys=[column for column in existing if column.is_key], targets=targets,
-        key_number=chosen.get("key_number") or number, key_column=chosen.get("key_column") or column_id,
+        columns=wanted, existing=existing, targets=targets, keys=(keys + [(0, 0)] * plan.MAX_KEYS)[: plan.MAX_KEYS],
         method=chosen.get("method") or plan.UPDATE, rows=chosen.get("rows") or "outer",
-        wins=chosen.get("wins") or "keep", row_words=plan.ROWS, win_words=plan.WINS,
+        wins=chosen.get("wins") or "keep", rules=chosen.get("rules") or {}, row_words=plan.ROWS,
+        win_words=plan.WINS, rule_words=forms.RULES, chosen=chosen, remembered=upload.choices.get("remembered", ""),
     )  # fmt: skip
 
 
 def _change_match(request: Request, upload: Upload) -> Answer:
-    form = request.form
-    targets = {
-        column["number"]: form.whole(f"target-{column['number']}")
-        for column in upload.understood.get("columns", [])
-        if f"target-{column['number']}" in form
-    }
-    choices = {
-        "method": form.get("method"), "rows": form.get("rows"), "wins": form.get("wins"),
-        "key_number": form.whole("key_number"), "key_column": form.whole("key_column"),
-        "targets": {str(number): target for number, target in targets.items() if target is not None},
-    }  # fmt: skip
+    choices = forms.match(request.form, upload.understood)
     try:
         service.choose_match(request.session, upload, choices)
     except errors.Invalid as error:
@@ -214,15 +229,23 @@ def _confirm(request: Request, upload: Upload) -> Answer:
 
 
 def _read_again(request: Request, upload: Upload) -> Answer:
-    form = request.form
-    delimiter, encoding = form.get("delimiter"), form.get("encoding")
-    options = {
-        "delimiter": delimiter if delimiter in layout.DELIMITERS else "",
-        "encoding": encoding if encoding in decode.ENCODINGS else "",
-        "sheet": form.get("sheet"), "skip": min(max(form.whole("skip") or 0, 0), 1000),
-    }  # fmt: skip
-    service.read_again(request.session, upload, options)
+    try:
+        service.read_again(request.session, upload, forms.options(request.form, request.workflow.time_zone))
+    except errors.Invalid as error:
+        return _not_read_again(request, upload, error.fields)
     return _away(request, upload)
+
+
+def _not_read_again(request: Request, upload: Upload, problems: dict[str, str]) -> Answer:
+    return _show_look(request, upload, problems) if upload.state == READ else _show_refused(request, upload, problems)
+
+
+def _download_detail(request: Request, upload: Upload) -> Answer:
+    body = forms.changes_file(service.detail(request.session, upload))
+    answer = text(body, "text/csv; charset=utf-8")
+    name = quote(f"Changes of {upload.filename}.csv", safe="")
+    answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    return answer
 
 
 def _discard(request: Request, upload: Upload) -> Answer:

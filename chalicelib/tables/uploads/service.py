@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +19,17 @@ from chalicelib.settings import settings
 from chalicelib.tables import queries, store
 from chalicelib.tables.history import versions
 from chalicelib.tables.history.models import TableVersion
-from chalicelib.tables.uploads import importing, kinds, merge, plan, reading, staging
+from chalicelib.tables.uploads import (
+    excel,
+    google,
+    habits,
+    importing,
+    kinds,
+    merge,
+    plan,
+    reading,
+    staging,
+)
 from chalicelib.tables.uploads.models import (
     DISCARDED,
     DONE,
@@ -44,17 +54,41 @@ def begin(
 
     Raises errors.Invalid when it is empty, errors.Limit when it is larger than files may be.
     """
-    _check_size(size)
+    check_size(size)
     upload = Upload(
         workflow_id=workflow_id, user_id=user_id, size=size, state=WAITING, created_at=clock.now(),
-        filename=(filename.replace("\\", "/").rpartition("/")[2].strip() or "file")[-MAX_FILENAME_LENGTH:],
+        filename=tidy_filename(filename),
     )  # fmt: skip
     session.add(upload)
     session.flush()
     return upload, files.upload_form(key(upload), settings().max_upload_mb * 1_000_000)
 
 
-def _check_size(size: int) -> None:
+def begin_link(session: Session, workflow_id: int, user_id: int, link: str) -> Upload:
+    """Have the Google Sheet behind the link fetched and read.
+
+    Raises errors.Invalid (field `link`) when it leads to no such sheet.
+    """
+    try:
+        google.path_of(link)
+    except errors.Invalid as error:
+        raise errors.Invalid(error.message, {"link": error.message}) from error
+    upload = Upload(
+        workflow_id=workflow_id, user_id=user_id, filename="Google Sheet", link=link.strip(), created_at=clock.now()
+    )
+    session.add(upload)
+    session.flush()
+    _have_read(session, upload, habits.options(session, upload))
+    return upload
+
+
+def tidy_filename(name: str) -> str:
+    """Return the name of a file without folders, and not too long."""
+    return (name.replace("\\", "/").rpartition("/")[2].strip() or "file")[-MAX_FILENAME_LENGTH:]
+
+
+def check_size(size: int) -> None:
+    """Raise errors.Invalid for an empty file, errors.Limit for one that is larger than files may be."""
     if size <= 0:
         raise errors.Invalid("The file is empty.", {"file": "The file is empty. Choose another one."})
     limit = settings().max_upload_mb
@@ -88,21 +122,30 @@ def arrived(session: Session, upload: Upload) -> None:
     if upload.state != WAITING:
         return
     stored = files.look(key(upload))
-    _check_size(stored.size)
+    check_size(stored.size)
     upload.size, upload.file_version = stored.size, stored.version
-    _have_read(session, upload, {})
+    _have_read(session, upload, habits.options(session, upload))
 
 
 def read_again(session: Session, upload: Upload, options: Mapping[str, Any]) -> None:
-    """Read the file once more: another sheet, encoding, separator, or with lines skipped at the top."""
+    """Read the file once more, in another way; `options` are those of `reading.Options`.
+
+    Raises errors.Invalid, a message for each field, when they make no sense.
+    """
     if upload.state not in {READ, REFUSED}:
         raise errors.Conflict("This file is being worked on. Please wait a moment.")
+    if area := options.get("area"):
+        try:
+            excel.area(str(area))
+        except errors.Invalid as error:
+            raise errors.Invalid(error.message, {"area": error.message}) from error
     _have_read(session, upload, dict(options))
 
 
 def _have_read(session: Session, upload: Upload, options: dict[str, Any]) -> None:
     upload.state, upload.problem, upload.understood, upload.choices = READING, "", {}, {}
-    payload = {"upload": upload.id, "options": options}
+    upload.options = options
+    payload = {"upload": upload.id}
     job = schedules.enqueue(session, "read_upload", payload, workflow_id=upload.workflow_id, user_id=upload.user_id)
     upload.job_id = job.id
 
@@ -112,22 +155,41 @@ def stored_file(upload: Upload) -> files.StoredFile:
     return files.StoredFile(key(upload), upload.size, upload.file_version)
 
 
-def read(
-    session: Session, upload: Upload, path: Path, options: Mapping[str, Any], report: reading.Report
-) -> None:  # fmt: skip
-    """Read the local copy of the file and note what was understood, or why nothing was."""
+def fetch(upload: Upload, target: IO[bytes]) -> str:
+    """Copy the file, or the sheet behind the link, into `target`; return what the sheet is called, if it says so.
+
+    Raises errors.Unavailable when it can't be reached, for a link also what `google.fetch` does.
+    """
+    if upload.link:
+        return google.fetch(upload.link, target)
+    files.fetch(stored_file(upload), target)
+    return ""
+
+
+def read(session: Session, upload: Upload, path: Path, report: reading.Report) -> None:
+    """Read the local copy of the file as `upload.options` say and note what was understood, or why nothing was.
+
+    The choices that are proposed are those of the last upload of the same source, as far as they fit.
+    """
+    try:
+        _understand(session, upload, path, report)
+    except errors.Invalid:
+        if not upload.options.get("remembered"):
+            raise
+        upload.options = {}  # this file is another one after all
+        _understand(session, upload, path, report)
+    upload.choices = habits.choices(session, upload, plan.first_choices(upload.understood))
+    upload.state, upload.problem = READ, ""
+
+
+def _understand(session: Session, upload: Upload, path: Path, report: reading.Report) -> None:
     workflow = session.get_one(Workflow, upload.workflow_id)
-    asked = reading.Options(
-        encoding=str(options.get("encoding", "")), delimiter=str(options.get("delimiter", "")),
-        sheet=str(options.get("sheet", "")), skip=int(options.get("skip") or 0),
-    )  # fmt: skip
     staging.remove(session, upload.id)
     logged = not store.exists(session, store.table(workflow.id))
+    options = reading.Options.of(upload.options)
     upload.understood = reading.read(
-        session, upload.id, path, asked, time_zone=workflow.time_zone, logged=logged, report=report
+        session, upload.id, path, options, time_zone=workflow.time_zone, logged=logged, report=report
     )
-    upload.choices = plan.first_choices(upload.understood)
-    upload.state, upload.problem = READ, ""
 
 
 def choose_columns(session: Session, upload: Upload, columns: Mapping[str, Any], *, add_number: bool) -> None:
@@ -171,6 +233,8 @@ def choose_match(session: Session, upload: Upload, choices: Mapping[str, Any]) -
     upload.choices = {**upload.choices, **choices, "matched": True}
     existing = queries.columns(session, upload.workflow_id)
     made = plan.make(upload.understood, upload.choices, existing)
+    staging.require_tables(session, upload.id)
+    staging.use_time_zone(session, upload.understood["time_zone"])
     if made.method == plan.REPLACE:
         importing.check_keys(session, upload, made)
     merge.dry_run(session, upload.workflow_id, upload.id, made, existing)
@@ -183,6 +247,7 @@ def preview(session: Session, upload: Upload) -> dict[str, Any]:
     """
     _must_be_read(upload)
     staging.require_tables(session, upload.id)
+    staging.use_time_zone(session, upload.understood["time_zone"])
     existing = queries.columns(session, upload.workflow_id)
     made = plan.make(upload.understood, upload.choices, existing)
     if made.method == plan.CREATE:
@@ -191,6 +256,21 @@ def preview(session: Session, upload: Upload) -> dict[str, Any]:
         return {"method": made.method, "new": rows, "after": rows, "left_out": left_out, "columns": len(made.columns)}
     summary = merge.dry_run(session, upload.workflow_id, upload.id, made, existing)
     return {"method": made.method, **summary}
+
+
+def detail(session: Session, upload: Upload) -> Iterator[tuple[str | None, ...]]:
+    """Yield every change that the import would make, as (learner, what, column, before, after).
+
+    Raises errors.Invalid when it could not be carried out.
+    """
+    _must_be_read(upload)
+    staging.require_tables(session, upload.id)
+    staging.use_time_zone(session, upload.understood["time_zone"])
+    existing = queries.columns(session, upload.workflow_id)
+    made = plan.make(upload.understood, upload.choices, existing)
+    if made.method == plan.CREATE:
+        raise errors.NotFound
+    yield from merge.detail(session, upload.workflow_id, upload.id, made, existing)
 
 
 def confirm(session: Session, user_id: int, upload: Upload, *, may_drop: bool, unmark: Collection[int] = ()) -> None:
@@ -271,7 +351,8 @@ def import_file(
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "file"
         local.write_bytes(path.read_bytes())
-        read(session, upload, local, {}, lambda _progress, _message: None)
+        read(session, upload, local, lambda _progress, _message: None)
+    upload.choices = plan.first_choices(upload.understood)  # a program says what it wants
     columns = {number: dict(choice) for number, choice in upload.choices["columns"].items()}
     for choice in columns.values():
         choice["kind"] = (read_as or {}).get(choice["name"], choice["kind"])

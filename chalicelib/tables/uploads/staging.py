@@ -6,7 +6,7 @@ the unique indexes of columns that can tell learners apart. A first import only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.tables.store import MAX_KEY_BYTES, drop, sqlstate
-from chalicelib.tables.uploads.kinds import BLANKS, KEY_TYPES, KINDS, guess, next_guess
+from chalicelib.tables.uploads.kinds import BLANKS, KEY_TYPES, KINDS, NO_HABITS, Habits, guess, next_guess
 
 CHUNK = 1 << 18
 SAMPLE_ROWS = 500
@@ -96,6 +96,22 @@ def trimmed(number: int) -> str:
     return f"CASE WHEN {visible} THEN c{number} ELSE nullif(btrim(c{number}, {BLANKS}), '') END"
 
 
+def empty_words(session: Session, upload_id: int, width: int, words: Sequence[str]) -> None:
+    """Make those cells empty that hold nothing but one of the words, in any case; rows stay in the file's order."""
+    name, wanted = raw(upload_id), [word.lower() for word in words]
+    numbers = range(1, width + 1)
+    cells = ", ".join(
+        f"CASE WHEN lower({trimmed(n)}) = ANY(CAST(:words AS text[])) THEN NULL ELSE c{n} END AS c{n}" for n in numbers
+    )
+    session.execute(text("SET LOCAL synchronize_seqscans = off"))
+    drop(session, f"{name}x")
+    columns = ", ".join(f"c{n} text" for n in numbers)
+    session.execute(text(f"CREATE UNLOGGED TABLE {name}x ({columns}, line bigint)"))
+    session.execute(text(f"INSERT INTO {name}x SELECT {cells}, line FROM {name}"), {"words": wanted})
+    drop(session, name)
+    session.execute(text(f"ALTER TABLE {name}x RENAME TO u{int(upload_id)}"))
+
+
 def _beginning(upload_id: int, rows: int) -> str:
     """Return SQL of a subquery with the file's first rows; it reads no others, as they lie in the file's order."""
     return f"(SELECT * FROM {raw(upload_id)} WHERE line <= {rows} LIMIT {rows}) AS beginning"
@@ -114,13 +130,17 @@ def samples(session: Session, upload_id: int, width: int) -> list[list[str]]:
 
 
 def build(
-    session: Session, upload_id: int, sample: Sequence[Sequence[str]], time_zone: str, *, logged: bool
-) -> list[Facts]:
+    session: Session, upload_id: int, sample: Sequence[Sequence[str]], time_zone: str, *, logged: bool,
+    habits: Habits = NO_HABITS, texts: Collection[int] = (),
+) -> list[Facts]:  # fmt: skip
     """Make the table of values, guessing each column's kind; return what came out.
 
-    A guess that a later row refutes is replaced by the next wider one.
+    A guess that a later row refutes is replaced by the next wider one. Columns whose number is in `texts` are text.
     """
-    facts = [Facts(guess(texts), list(texts)) for texts in sample]
+    facts = [
+        Facts("text" if number in texts else guess(found, habits), list(found))
+        for number, found in enumerate(sample, 1)
+    ]
     use_time_zone(session, time_zone)
     # Rows are to lie in the order of the file.
     session.execute(text("SET LOCAL synchronize_seqscans = off"))
@@ -208,6 +228,15 @@ def find_keys(session: Session, upload_id: int, facts: Sequence[Facts], preferre
             # 23505: two equal values; 54000: a text too long for an index.
             if sqlstate(error) not in {"23505", "54000"}:
                 raise
+
+
+def near_keys(session: Session, upload_id: int, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return for each column how many rows have no value in it and how many share theirs with an earlier one."""
+    if not numbers:
+        return {}
+    counts = ", ".join(f"count(*) - count(t{n}), count(t{n}) - count(DISTINCT t{n})" for n in numbers)
+    row = session.execute(text(f"SELECT {counts} FROM {typed(upload_id)}")).one()
+    return {number: (row[2 * place], row[2 * place + 1]) for place, number in enumerate(numbers)}
 
 
 def _differs(sample: Sequence[str]) -> bool:
