@@ -19,6 +19,7 @@ from chalicelib.actions.routes import bp as actions
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
+from chalicelib.exchange.routes import bp as exchange
 from chalicelib.logs import logger
 from chalicelib.settings import check_installation, settings
 from chalicelib.tables.column_routes import bp as columns
@@ -42,8 +43,8 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, attributes, columns, conditions, downloads, learners, lifecycle, people, previews, runs, sending,
-    tables, tracking, uploads, workflows,
+    accounts, actions, attributes, columns, conditions, downloads, exchange, learners, lifecycle, people, previews,
+    runs, sending, tables, tracking, uploads, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)

@@ -12,6 +12,7 @@ from chalicelib.aws.mailer import Mailer
 from chalicelib.database import waking
 from chalicelib.delivery import feedback
 from chalicelib.delivery.send import Sender
+from chalicelib.exchange import jobs as exchange_jobs
 from chalicelib.logs import logger
 from chalicelib.schedules import due, jobs
 from chalicelib.tables.uploads import jobs as upload_jobs
@@ -23,7 +24,7 @@ DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 10.0
 
 #: Jobs are known once the module that does them is imported.
-JOB_MODULES = (upload_jobs, workflow_jobs)
+JOB_MODULES = (exchange_jobs, upload_jobs, workflow_jobs)
 
 Records = Sequence[dict[str, Any]]
 Failures = dict[str, list[dict[str, str]]]

@@ -1,0 +1,197 @@
+"""Views and messages of OnTask as rows of a document, and what of them has to wait for pages to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib import errors
+from chalicelib.exchange.document import Document, Row
+from chalicelib.exchange.ontask import formulas, layouts, texts
+from chalicelib.exchange.ontask.layouts import Item
+from chalicelib.formulas.columns import ColumnInfo
+
+#: What is not a personal text, by OnTask's names: what we call it.
+KINDS = {
+    "personalized_canvas_email": "a message for Canvas", "personalized_json": "personal JSON",
+    "email_report": "a report by mail", "json_report": "a report as JSON", "rubric_text": "feedback by a rubric",
+    "survey": "a survey", "todo_list": "a to-do list",
+}  # fmt: skip
+_PLAIN = {"personalized_canvas_email", "personalized_json", "json_report"}
+_ASKS = {"survey", "todo_list", "rubric_text"}
+
+
+@dataclass
+class Known:
+    """What the names in the file stand for: rows of columns, numbers of the rest. `original` has names by number.
+
+    `filters` maps a filter's identity to the view that it belongs to.
+    """
+
+    columns: dict[str, Row] = field(default_factory=dict)
+    original: dict[int, str] = field(default_factory=dict)
+    attributes: dict[str, int] = field(default_factory=dict)
+    views: dict[str, int] = field(default_factory=dict)
+    filters: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def infos(self) -> dict[str, ColumnInfo]:
+        """What formulas have to know of the columns, by name."""
+        return {name: ColumnInfo(row["id"], name, row["type"]) for name, row in self.columns.items()}
+
+    def column(self, item: Any, where: str) -> int:
+        """Return the number of the column in `{"name": …}`.
+
+        Raises errors.Invalid when there is no such column.
+        """
+        name = layouts.name_of(item, where)
+        if name not in self.columns:
+            raise errors.Invalid(f"{where} speaks of a column “{name[:80]}” that is not there.")
+        return int(self.columns[name]["id"])
+
+
+def add_view(document: Document, known: Known, view: Item) -> None:
+    """Add a view; its filter may be shared with messages that follow."""
+    name = layouts.name_of(view, "A view")
+    where = f"View “{name}”"
+    number = len(document.rows["view"]) + 1
+    found = layouts.view_filter(view)
+    document.rows["view"].append(
+        {
+            "id": number, "name": name, "description": layouts.text(view, "description_text", where),
+            "columns": [known.column(one, where) for one in layouts.items(view.get("columns"), f"{where}: “columns”")],
+            "filter": formulas.translate(layouts.formula_of(found), known.infos, f"{where}, filter") if found else None,
+        }
+    )  # fmt: skip
+    known.views[name] = number
+    if found and _identity(found):
+        known.filters[_identity(found)] = number
+
+
+def _identity(found: Item) -> int:
+    identity = found.get("object_id")
+    return identity if type(identity) is int and identity > 0 else 0
+
+
+def add_action(document: Document, known: Known, action: Item) -> None:
+    """Add a message with its conditions; what no page shows yet is kept in it and told."""
+    name = layouts.name_of(action, "A message")
+    where = f"Message “{name}”"
+    number = len(document.rows["action"]) + 1
+    kind = layouts.kind(action)
+    row: Row = {"id": number, "name": name, "description": layouts.text(action, "description_text", where)}
+    kept: Row = {}
+    found = layouts.action_filter(action, where)
+    if found:
+        row["filter"] = formulas.translate(layouts.formula_of(found), known.infos, f"{where}, filter")
+        row["view_id"] = known.filters.get(_identity(found)) if row["filter"] else None
+        if description := layouts.text(found, "description_text", where):
+            kept["filter_description"] = description
+    conditions = _conditions(document, known, action, number, where)
+    _take_text(row, kept, known, conditions, layouts.content(action, where), kind, document, where)
+    _keep(kept, known, conditions, action, kind, where)
+    document.rows["action"].append({**row, "kept": kept or None})
+    _tell(document, name, kind, kept)
+
+
+def _conditions(document: Document, known: Known, action: Item, number: int, where: str) -> dict[str, int]:
+    """Add the conditions and return their numbers by name."""
+    made: dict[str, int] = {}
+    for position, one in enumerate(layouts.conditions(action, where), 1):
+        name = layouts.name_of(one, f"{where}: a condition")
+        place = f"{where}, condition “{name}”"
+        if name in made:
+            raise errors.Invalid(f"{where} has two conditions “{name}”.")
+        formula = formulas.translate(layouts.formula_of(one), known.infos, place)
+        if formula is None:
+            raise errors.Invalid(f"{place} uses no column. A condition must use at least one.")
+        made[name] = len(document.rows["condition"]) + 1
+        document.rows["condition"].append(
+            {
+                "id": made[name], "action_id": number, "name": name, "position": position, "formula": formula,
+                "description": layouts.text(one, "description_text", place),
+            }
+        )  # fmt: skip
+    return made
+
+
+def _take_text(
+    row: Row, kept: Row, known: Known, conditions: dict[str, int], content: str, kind: str, document: Document,
+    where: str,
+) -> None:  # fmt: skip
+    values = {name: f"a{number}" for name, number in known.attributes.items()}
+    values |= {name: f"c{column['id']}" for name, column in known.columns.items()}
+    tests = {name: f"k{number}" for name, number in conditions.items()}
+    yes_no = {f"c{column['id']}" for column in known.columns.values() if column["type"] == "boolean"}
+    made = texts.translate(
+        content, values, tests, yes_no, is_html=kind not in _PLAIN, fixed_width=kind.endswith(("json", "json_report"))
+    )  # fmt: skip
+    row["text"] = made.text
+    if made.lost or (content and kind in _PLAIN):
+        kept["text"] = content
+    document.repairs += [f"{where}: {problem}. The original is kept." for problem in made.lost]
+
+
+def _keep(kept: Row, known: Known, conditions: dict[str, int], action: Item, kind: str, where: str) -> None:
+    """Note what has no place in a personal text."""
+    if kind != "personalized_text":
+        kept["kind"] = kind
+    for name, ours in (("serve_enabled", "is_served"), ("shuffle", "is_shuffled")):
+        if action.get(name) is True:
+            kept[ours] = True
+    for name, ours in (("target_url", "target_url"), ("active_from", "active_from"), ("active_to", "active_until")):
+        if found := layouts.text(action, name, where):
+            kept[ours] = found
+    if kind in _ASKS and (asked := layouts.questions(action, where)):
+        kept["questions"] = [_question(one, known, conditions, where) for one in asked]
+    if cells := layouts.items(action.get("rubric_cells"), f"{where}: “rubric_cells”"):
+        kept["rubric"] = [_cell(cell, known, where) for cell in cells]
+    if views := layouts.items(action.get("attachments"), f"{where}: “attachments”"):
+        kept["attachments"] = [_attachment(view, known, where) for view in views]
+
+
+def _question(pair: Item, known: Known, conditions: dict[str, int], where: str) -> Row:
+    condition = pair.get("condition")
+    name = layouts.name_of(condition, f"{where}: a question’s condition") if condition else ""
+    if name and name not in conditions:
+        raise errors.Invalid(f"{where}: a question depends on the condition “{name[:80]}”, which is not there.")
+    return {
+        "column": known.column(pair.get("column"), f"{where}: a question"),
+        "condition": conditions[name] if name else None, "changes_allowed": pair.get("changes_allowed") is True,
+    }  # fmt: skip
+
+
+def _cell(cell: Item, known: Known, where: str) -> Row:
+    level = cell.get("loa_position")
+    if type(level) is not int:
+        raise errors.Invalid(f"{where}: a cell of its rubric has no level.")
+    return {
+        "column": known.column(cell.get("column"), f"{where}: its rubric"), "level": level,
+        "description": layouts.text(cell, "description_text", where),
+        "feedback": layouts.text(cell, "feedback_text", where),
+    }  # fmt: skip
+
+
+def _attachment(view: Item, known: Known, where: str) -> int:
+    name = layouts.name_of(view, f"{where}: an attached view")
+    if name not in known.views:
+        raise errors.Invalid(f"{where} attaches the view “{name[:80]}”, which is not there.")
+    return known.views[name]
+
+
+def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
+    parts = {
+        "questions": f"{len(kept.get('questions', []))} questions",
+        "rubric": f"{len(kept.get('rubric', []))} rubric texts",
+        "attachments": f"{len(kept.get('attachments', []))} attached views", "target_url": "the address it goes to",
+        "is_served": "that learners may open it", "active_from": "when it opens", "active_until": "when it closes",
+        "text": "its original text", "is_shuffled": "that questions come in any order",
+        "filter_description": "the description of its filter",
+    }  # fmt: skip
+    told = [words for part, words in parts.items() if part in kept]
+    if kind != "personalized_text":
+        shown = KINDS.get(kind, kind[:40])
+        ending = f": {', '.join(told)}" if told else ""
+        document.kept.append(f"“{name}” is {shown}. It comes as a message; the rest is kept{ending}.")
+    elif told:
+        document.kept.append(f"“{name}”: {', '.join(told)}.")
