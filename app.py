@@ -22,7 +22,8 @@ from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.exchange.routes import bp as exchange
 from chalicelib.logs import logger
 from chalicelib.settings import check_installation, settings
-from chalicelib.tables.column_routes import bp as columns
+from chalicelib.tables.columns.routes import bp as columns
+from chalicelib.tables.columns.step_routes import bp as column_steps
 from chalicelib.tables.download_routes import bp as downloads
 from chalicelib.tables.routes import bp as tables
 from chalicelib.tables.uploads.routes import bp as uploads
@@ -43,8 +44,8 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, attributes, columns, conditions, downloads, exchange, learners, lifecycle, people, previews,
-    runs, sending, tables, tracking, uploads, workflows,
+    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, learners, lifecycle, people,
+    previews, runs, sending, tables, tracking, uploads, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)

@@ -141,10 +141,3 @@ def _selected(session: Session, workflow: Workflow, columns: Columns, filters: M
         return {}
     row = session.execute(sa.select(*wanted).select_from(table)).one()._mapping
     return {key: row[f"a{key}"] for key in filters if f"a{key}" in row}
-
-
-def uses_of_column(session: Session, workflow_id: int, column_id: int) -> list[str]:
-    """Return the names of the messages whose text, filter or conditions speak of a column."""
-    query = sa.select(Action).where(Action.workflow_id == workflow_id, Action.deleted_at.is_(None))
-    actions = session.scalars(query.order_by(Action.name)).all()
-    return [action.name for action in actions if column_id in columns_of(action, conditions(session, action.id))]

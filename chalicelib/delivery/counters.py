@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib.database.base import LEARNERS
 from chalicelib.delivery.models import Message, Run
+from chalicelib.tables.columns import keeping
 
 _IS_THERE = sa.text("""
     SELECT EXISTS (SELECT 1 FROM pg_attribute
@@ -46,3 +47,4 @@ def _write(session: Session, workflow_id: int, column_id: int, row_ids: Sequence
         .subquery()
     )
     session.execute(sa.update(learners).where(learners.c.row_id == sums.c.row_id).values({name: sums.c.opens}))
+    keeping.data_changed(session, workflow_id, column_ids=[column_id], row_ids=row_ids)

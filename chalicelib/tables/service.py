@@ -1,4 +1,4 @@
-"""Changes that people make by hand: one cell, one learner, one column's name. Bulk changes are in `uploads`.
+"""Changes that people make by hand: one cell, one learner. Bulk changes are in `uploads`, columns in `columns`.
 
 What was there before is kept in the event of the change, so each of them can be taken back.
 """
@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
-from chalicelib.actions import queries as actions
 from chalicelib.audit import service as audit
-from chalicelib.tables import cells, names, queries, store
+from chalicelib.tables import cells, queries, store
+from chalicelib.tables.columns import keeping, recipes, remove, settings
 from chalicelib.tables.models import Column
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
@@ -74,8 +74,13 @@ def change_cell(
 
     Returns the id of the event by which it can be taken back; None when the cell has this value already.
     Raises Changed when the cell has another value by now, errors.Invalid (field `value`) when a key is taken,
-    errors.Conflict when the table is locked for more than 3 s, errors.NotFound when the row is gone.
+    errors.Conflict when the table is locked for more than 3 s, errors.NotFound when the row is gone. A column that a
+    formula keeps up to date takes no value by hand.
     """
+    recipe = recipes.formula(column.recipe)
+    if recipe is not None and recipe.keep:
+        message = "This value is worked out from other columns. Change those, or stop that on the column’s page."
+        raise errors.Invalid(message, {"value": message})
 
     def change() -> int | None:
         old = _value(session, workflow.id, row_id, column, "FOR UPDATE")
@@ -87,6 +92,7 @@ def change_cell(
             text(f"UPDATE {store.table(workflow.id)} SET c{column.id} = :new WHERE row_id = :row_id"),
             {"new": new, "row_id": row_id},
         )
+        keeping.data_changed(session, workflow.id, column_ids=[column.id], row_ids=[row_id])
         return _record(
             session, workflow, user_id, "cell_changed", row_id=row_id, column_id=column.id, name=column.name,
             old=_kept(old), new=_kept(new),
@@ -116,6 +122,7 @@ def add_row(
         statement = f"""INSERT INTO {store.table(workflow.id)} ({", ".join(given)})
             VALUES ({", ".join(f":{name}" for name in given)}) RETURNING row_id"""
         added = int(session.scalar(text(statement), given) or 0)
+        keeping.data_changed(session, workflow.id, row_ids=[added])
         _count(session, workflow, 1)
         _record(session, workflow, user_id, "row_added", row_id=added, name=_label(columns, values))
         return added
@@ -152,16 +159,17 @@ class Undone:
 
 
 def take_back(session: Session, workflow: Workflow, user_id: int, event_id: int) -> Undone:
-    """Undo a change of a cell, or the deletion of a learner or a column.
+    """Undo a change of a cell or a column's settings, or the deletion of a learner or a column.
 
     Raises errors.NotFound for other events, Changed when the cell was changed again, errors.Invalid when a value
     does not fit the column any more, errors.Conflict when what comes back is there already.
     """
     event = audit.get(session, workflow.id, event_id)
-    undo = {"cell_changed": _undo_cell, "row_deleted": _undo_row, "column_deleted": _undo_column}.get(event.type)
-    if undo is None:
-        raise errors.NotFound
-    return undo(session, workflow, user_id, event.detail)
+    if undo := _UNDO.get(event.type):
+        return undo(session, workflow, user_id, event.detail)
+    if undo_column := _UNDO_COLUMN.get(event.type):
+        return Undone(undo_column(session, workflow, user_id, event.detail))
+    raise errors.NotFound
 
 
 def _undo_cell(session: Session, workflow: Workflow, user_id: int, detail: dict[str, Any]) -> Undone:
@@ -181,38 +189,12 @@ def _undo_row(session: Session, workflow: Workflow, user_id: int, detail: dict[s
     return Undone(f"“{detail['name']}” is back.", row_id)
 
 
-def _undo_column(session: Session, workflow: Workflow, user_id: int, detail: dict[str, Any]) -> Undone:
-    column = session.get(Column, detail["column_id"])
-    if column is None or column.workflow_id != workflow.id:
-        raise errors.NotFound
-    if column.deleted_at is None or column.name in {c.name for c in queries.columns(session, workflow.id)}:
-        raise errors.Conflict(f"There is a column called “{column.name}” again.")
-    statement = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attname = :column"
-    found = session.scalar(text(statement), {"name": store.table(workflow.id), "column": f"c{column.id}"})
-    if found is None:
-        raise errors.Conflict("The data were replaced meanwhile; this column can't come back.")
-    column.deleted_at = None
-    _record(session, workflow, user_id, "column_restored", column_id=column.id, name=column.name)
-    return Undone(f"“{column.name}” is back.")
-
-
-def change_column(
-    session: Session, workflow: Workflow, user_id: int, column: Column, name: str, description: str
-) -> None:
-    """Give a column another name and description; texts and conditions follow, as they refer to its id.
-
-    Raises errors.Invalid (field `name`) when the name can't be used.
-    """
-    name, old = names.tidy(name), column.name
-    if problem := names.problem(name):
-        raise errors.Invalid("This name can't be used.", {"name": problem})
-    if any(other.name == name and other.id != column.id for other in queries.columns(session, workflow.id)):
-        raise errors.Invalid("This name is in use.", {"name": "Another column has this name."})
-    column.name, column.description = name, description.strip()
-    if name != old:
-        audit.record(session, "column_renamed", workflow_id=workflow.id, user_id=user_id, old=old, name=name)
-    workflows.touch(workflow)
-    session.flush()
+_UNDO: Mapping[str, Callable[[Session, Workflow, int, dict[str, Any]], Undone]] = {
+    "cell_changed": _undo_cell, "row_deleted": _undo_row,
+}  # fmt: skip
+_UNDO_COLUMN: Mapping[str, Callable[[Session, Workflow, int, dict[str, Any]], str]] = {
+    "column_deleted": remove.bring_back, "column_changed": settings.take_back, "column_renamed": settings.take_back,
+}  # fmt: skip
 
 
 def add_counter(session: Session, workflow_id: int, prefix: str, description: str) -> int:
@@ -232,20 +214,6 @@ def add_counter(session: Session, workflow_id: int, prefix: str, description: st
     store.add_counter(session, workflow_id, column.id)
     audit.record(session, "column_added", workflow_id=workflow_id, name=name)
     return column.id
-
-
-def delete_column(session: Session, workflow: Workflow, user_id: int, column: Column) -> int:
-    """Take a column out of the table; its values stay until it can't be brought back any more.
-
-    Raises errors.Invalid when learners could no longer be told apart without it, or a message uses it.
-    """
-    if uses := actions.uses_of_column(session, workflow.id, column.id):
-        raise errors.Invalid(f"Take it out of these first: {', '.join(uses)}.")
-    keys = [other for other in queries.columns(session, workflow.id) if other.is_key]
-    if column.is_key and len(keys) == 1:
-        raise errors.Invalid("This is the only column that tells learners apart, so it has to stay.")
-    column.deleted_at = clock.now()
-    return _record(session, workflow, user_id, "column_deleted", column_id=column.id, name=column.name)
 
 
 def _writing(

@@ -37,8 +37,9 @@ def refused(desk: Desk, text: str) -> list[dict[str, Any]]:
 
 
 def rename_column(desk: Desk, old: str, new: str) -> None:
-    path = f"/workflows/{desk.action.workflow_id}/table/columns/{desk.columns[old]}"
-    assert desk.browser.post(path, {"name": new, "description": ""}).status == 303
+    path = f"/workflows/{desk.action.workflow_id}/columns/{desk.columns[old]}"
+    form = dict(re.findall(r'name="(seen|position)"[^>]*value="([^"]*)"', desk.browser.get(path).body))
+    assert desk.browser.post(path, {**form, "name": new}).status == 303
 
 
 # -- saving
@@ -299,7 +300,10 @@ def test_a_column_renamed_like_a_condition_does_not_become_it(desk: Desk) -> Non
     desk.add("low", desk.rule("quiz", "less", "50"))
     desk.save("<p>{{ name }}{% if low %} is low{% endif %}</p>")
     before = desk.stored().text
-    rename_column(desk, "name", "low")
+    # As an earlier table that comes back does; on its page the column would not get this name.
+    rename = text("UPDATE ontask.column SET name = 'low' WHERE id = :id")
+    desk.session.execute(rename, {"id": desk.columns["name"]})
+    desk.session.expire_all()
     assert desk.text() == '<p>{{ low }}{% if "low (condition)" %} is low{% endif %}</p>'
     assert '"name": "low (condition)"' in unescape(desk.get().body)
     assert desk.save(desk.text()) == (200, {"version": 2, "removed": []})
@@ -315,26 +319,6 @@ def test_an_invisible_sign_in_a_name_does_no_harm(desk: Desk) -> None:
 
 
 # -- columns that are gone
-
-
-def delete_column(desk: Desk, name: str) -> str:
-    path = f"/workflows/{desk.action.workflow_id}/table/columns/{desk.columns[name]}/delete"
-    page = desk.browser.post(path)
-    return words(page if page.status == 422 else desk.browser.follow(page))
-
-
-def test_a_column_that_a_message_uses_cannot_be_deleted(desk: Desk) -> None:
-    low = desk.add("low", desk.rule("quiz", "less", "50"))
-    desk.filter(desk.rule("passed", "equal", "true"))
-    desk.save("{{ name }}")
-    for name in ("name", "quiz", "passed"):
-        assert "Take it out of these first: Reminder." in delete_column(desk, name)
-    assert "not in the table any more" in delete_column(desk, "home")
-    desk.save("")
-    desk.filter(None)
-    desk.post(f"/conditions/{low}/delete")
-    for name in ("name", "quiz", "passed"):
-        assert "not in the table any more" in delete_column(desk, name)
 
 
 def drop(desk: Desk, name: str) -> None:

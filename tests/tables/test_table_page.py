@@ -240,10 +240,10 @@ def test_another_workflows_column_is_refused(
     theirs = make_table(session, other, {"sid": "text"}, [("x",)])["sid"]
     here = f"/workflows/{workflow.id}/table"
     assert table(client, workflow, sort=theirs).status == 404
-    assert client.get(f"{here}/columns/{theirs}").status == 404
     assert client.get(f"{here}/rows/1/cells/{theirs}").status == 404
     assert client.post(f"{here}/rows/1/cells/{theirs}", {"value": "x", "seen": ""}).status == 404
-    assert client.post(f"{here}/columns/{theirs}", {"name": "mine"}).status == 404
+    assert client.post(f"/workflows/{workflow.id}/columns/{theirs}", {"name": "mine"}).status == 404
+    assert client.get(f"/workflows/{workflow.id}/columns/{theirs}").status == 404
 
 
 def test_htmx_gets_the_grid_alone_and_history_the_whole_page(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
 from chalicelib.tables import queries, store
+from chalicelib.tables.columns import keeping
 from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import merge, staging
@@ -66,6 +67,7 @@ def carry_out(session: Session, workflow: Workflow, upload: Upload, plan: Plan) 
     workflow.row_count, workflow.updated_at = result["rows"], clock.now()
     staging.remove(session, upload.id)
     session.flush()
+    keeping.data_changed(session, workflow.id)
     return result
 
 

@@ -1,0 +1,62 @@
+"""Where messages speak of a column, and what would become of that: for those who delete or change columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from chalicelib import errors
+from chalicelib.actions import queries
+from chalicelib.actions.models import Action, Condition
+from chalicelib.formulas import tree
+from chalicelib.formulas.check import Columns, check
+
+TEXT, FILTER, CONDITION = "text", "filter", "condition"
+
+
+@dataclass(frozen=True)
+class Use:
+    """A part of a message that speaks of a column; `name` is the condition's."""
+
+    kind: str
+    action_id: int
+    action: str
+    name: str = ""
+    formula: Any = None
+
+
+def of_column(session: Session, workflow_id: int, column_id: int) -> list[Use]:
+    """Return every text, filter and condition of the workflow's messages that speaks of the column."""
+    actions = sa.select(Action).where(Action.workflow_id == workflow_id, Action.deleted_at.is_(None))
+    return [
+        use
+        for action in session.scalars(actions.order_by(Action.name, Action.id)).all()
+        for use in _uses(action, queries.conditions(session, action.id), column_id)
+    ]
+
+
+def _uses(action: Action, conditions: Iterable[Condition], column_id: int) -> Iterable[Use]:
+    if f"c{column_id}" in queries.used(action):
+        yield Use(TEXT, action.id, action.name)
+    if column_id in tree.references(action.filter):
+        yield Use(FILTER, action.id, action.name, formula=action.filter)
+    for condition in conditions:
+        if column_id in tree.references(condition.formula):
+            yield Use(CONDITION, action.id, action.name, condition.name, condition.formula)
+
+
+def broken(uses: Iterable[Use], columns: Columns, time_zone: str) -> list[tuple[Use, str]]:
+    """Return the filters and conditions that could not be used with these columns any more, and why."""
+    found = []
+    for use in uses:
+        if use.kind == TEXT:
+            continue
+        try:
+            check(use.formula, columns, time_zone)
+        except errors.Invalid as error:
+            found.append((use, error.message))
+    return found

@@ -1,0 +1,133 @@
+"""What is done with one column: another type, a copy, a list of its values, working it out again, taking it out."""
+
+from __future__ import annotations
+
+from chalice import Blueprint
+
+from chalicelib import errors
+from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.tables import cells, queries
+from chalicelib.tables.columns import create, keeping, lists, remove, retype, settings, uses
+from chalicelib.tables.columns.routes import NO_TABLE, undo_of
+from chalicelib.tables.models import Column
+from chalicelib.tables.routes import zone_of
+from chalicelib.web.page import page
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, Flash, redirect, render
+from chalicelib.web.urls import url_for
+
+bp = Blueprint(__name__)
+
+
+def _column(request: Request, column_id: int) -> Column:
+    if request.workflow.row_count is None:
+        raise errors.NotFound(NO_TABLE)
+    return queries.column(request.session, request.workflow.id, column_id)
+
+
+@page(bp, "/workflows/{workflow_id}/columns/{column_id}/{step}", role=WorkflowRole.EDITOR)
+def show_column_step(request: Request, column_id: int, step: str) -> Answer:
+    """Show what a step would do, before it is done."""
+    column = _column(request, column_id)
+    if step == "type":
+        return _show_type(request, column)
+    if step == "restrict":
+        return _show_values(request, column)
+    if step == "delete":
+        return _show_delete(request, column)
+    raise errors.NotFound
+
+
+def _show_type(request: Request, column: Column, message: str = "") -> Answer:
+    choice = request.form.get("to") or request.query.get("to")
+    found = retype.preview(request.session, request.workflow, column, choice) if choice else None
+    return render(
+        "tables/columns/type.html", status=409 if message else 200, column=column, choice=choice, preview=found,
+        choices=retype.CHOICES[column.type], type_names=cells.TYPE_NAMES, message=message, listed=retype.LISTED,
+    )  # fmt: skip
+
+
+def _show_values(request: Request, column: Column, message: str = "") -> Answer:
+    try:
+        values = settings.present(request.session, request.workflow, column)
+    except errors.Invalid as error:
+        values, message = [], error.message
+    shown = lists.written(values, column.type, zone_of(request)).split("\n")
+    return render(
+        "tables/columns/restrict.html", status=409 if message else 200, column=column, values=values, shown=shown,
+        seen=settings.seal_of(values), message=message, many=settings.MANY,
+    )  # fmt: skip
+
+
+def _show_delete(request: Request, column: Column) -> Answer:
+    return render(
+        "tables/columns/delete.html", column=column, refusal=remove.refusal(request.session, column),
+        uses=uses.of_column(request.session, request.workflow, column),
+    )  # fmt: skip
+
+
+@page(bp, "/workflows/{workflow_id}/columns/{column_id}/{step}", method="POST", role=WorkflowRole.EDITOR)
+def do_column_step(request: Request, column_id: int, step: str) -> Answer:
+    """Do a step as it was shown."""
+    column = _column(request, column_id)
+    do = {
+        "type": _change_type, "restrict": _restrict, "delete": _delete, "copy": _copy, "compute": _compute,
+    }.get(step)  # fmt: skip
+    if do is None:
+        raise errors.NotFound
+    return do(request, column)
+
+
+def _change_type(request: Request, column: Column) -> Answer:
+    old = cells.TYPE_NAMES[column.type]
+    try:
+        version = retype.carry_out(
+            request.session, request.workflow, request.user.id, column, request.form.get("to"),
+            may_lose=request.form.whole("may_lose") or 0,
+        )  # fmt: skip
+    except (errors.Conflict, errors.Invalid) as error:
+        return _show_type(request, column, error.message)
+    words = f"“{column.name}” is a column of the type {cells.TYPE_NAMES[column.type]} now; it was {old}."
+    undo_url = url_for("tables.restore_version", workflow_id=request.workflow.id, version_id=version.id)
+    return _to_list(request, Flash(words, undo_url=undo_url))
+
+
+def _to_list(request: Request, flash: Flash) -> Answer:
+    return redirect("tables.list_columns", workflow_id=request.workflow.id, flash=flash)
+
+
+def _restrict(request: Request, column: Column) -> Answer:
+    try:
+        event_id = settings.restrict(
+            request.session, request.workflow, request.user.id, column, request.form.get("seen")
+        )  # fmt: skip
+    except (errors.Conflict, errors.Invalid) as error:
+        return _show_values(request, column, error.message)
+    return _to_list(
+        request, Flash(f"“{column.name}” takes the listed values only.", undo_url=undo_of(request, event_id))
+    )
+
+
+def _delete(request: Request, column: Column) -> Answer:
+    try:
+        event_id = remove.delete(request.session, request.workflow, request.user.id, column)
+    except errors.Invalid:
+        return _show_delete(request, column)
+    return _to_list(
+        request, Flash(f"“{column.name}” is not in the table any more.", undo_url=undo_of(request, event_id))
+    )
+
+
+def _copy(request: Request, column: Column) -> Answer:
+    made = create.clone(request.session, request.workflow, request.user.id, column)
+    return redirect(
+        "tables.show_column", workflow_id=request.workflow.id, column_id=made.id,
+        flash=f"This is the copy, “{made.name}”; it is the last column.",
+    )  # fmt: skip
+
+
+def _compute(request: Request, column: Column) -> Answer:
+    """Work a formula column out again; `keep` (yes or no) says whether it stays up to date from now on."""
+    keep = {"yes": True, "no": False}.get(request.form.get("keep"))
+    words = keeping.recompute(request.session, request.workflow, request.user.id, column, keep=keep)
+    return redirect("tables.show_column", workflow_id=request.workflow.id, column_id=column.id, flash=words)

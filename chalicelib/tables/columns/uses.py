@@ -1,0 +1,73 @@
+"""Everything that speaks of a column, and what becomes of it without the column: shown before one is deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chalicelib.actions import uses as actions
+from chalicelib.delivery import uses as delivery
+from chalicelib.formulas import tree
+from chalicelib.tables import queries
+from chalicelib.tables.columns import recipes
+from chalicelib.tables.models import Column, View
+from chalicelib.workflows.models import Workflow
+
+_OUTCOMES = {
+    actions.TEXT: "can’t be sent until the name is taken out of the text",
+    actions.FILTER: "is blocked until its rules are repaired; nobody gets it meanwhile, least of all everybody",
+    actions.CONDITION: "is blocked, with its message, until its rules are repaired",
+    delivery.COUNTER: "goes on, but its opens are counted on its own page only",
+    delivery.WAITING: "fails with this reason when its time comes; nobody gets it",
+}
+_VIEW_FILTER = "shows nobody until its rules are repaired"
+_VIEW = "goes on without it"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One use: what it is, what becomes of it, and the id of the page where it can be changed."""
+
+    words: str
+    outcome: str
+    action_id: int = 0
+    run_id: int = 0
+    column_id: int = 0
+    view_id: int = 0
+
+
+def of_column(session: Session, workflow: Workflow, column: Column) -> list[Line]:
+    """Return every use of the column, those in messages first."""
+    lines = []
+    for use in actions.of_column(session, column.workflow_id, column.id):
+        words = {
+            actions.TEXT: f"the text of “{use.action}”",
+            actions.FILTER: f"who gets “{use.action}”",
+            actions.CONDITION: f"the condition “{use.name}” of “{use.action}”",
+        }[use.kind]
+        lines.append(Line(words, _OUTCOMES[use.kind], action_id=use.action_id))
+    for run in delivery.open_runs(session, column.workflow_id, column.id):
+        lines.append(Line(f"the sending of “{run.action}”", _OUTCOMES[run.kind], run_id=run.id))
+    lines += [_of_view(view, column.id) for view in _views(session, column)]
+    if workflow.learner_column_id == column.id:
+        lines.append(Line("who of your learners may sign in", "is reset: nobody may until you choose another column"))
+    for other in recipes.made_from(queries.columns(session, column.workflow_id), column.id):
+        outcome = "keeps its values, and is not worked out any more"
+        lines.append(Line(f"the column “{other.name}”", outcome, column_id=other.id))
+    return lines
+
+
+def _views(session: Session, column: Column) -> list[View]:
+    """Return the views that show the column, sort by it or choose rows by it."""
+    views = session.scalars(select(View).where(View.workflow_id == column.workflow_id, View.deleted_at.is_(None)))
+    return [view for view in views if column.id in {*view.columns, *(by["column"] for by in view.sort)} | _rules(view)]
+
+
+def _rules(view: View) -> set[int]:
+    return tree.references(view.filter)
+
+
+def _of_view(view: View, column_id: int) -> Line:
+    return Line(f"the view “{view.name}”", _VIEW_FILTER if column_id in _rules(view) else _VIEW, view_id=view.id)
