@@ -27,7 +27,7 @@ def export_table(task: Task) -> dict[str, Any]:
     with downloads.temporary() as file:
         with database.scope(statement_timeout_seconds=store.BULK_SECONDS) as session:
             workflow = session.get(Workflow, task.workflow_id)
-            if workflow is None or workflow.row_count is None:
+            if workflow is None or not store.exists(session, store.table(workflow.id)):
                 raise errors.NotFound("There is no table any more.")
             query = Values(task.payload["query"])
             grid = Grid(session, workflow, state.read(session, workflow, query, task.payload["time_zone"]))

@@ -167,6 +167,7 @@ def _cell_form(
         status=status, row_id=row_id, column=column, value=value, seen=seen, problem=problem,
         typed=cells.written(value, here) if typed is None else typed, choices=forms.choices(column, here),
         shown=cells.shown, zone=here, max_shown=cells.MAX_SHOWN, type_names=cells.TYPE_NAMES,
+        is_sure=request.form.checked("change_key"),
     )  # fmt: skip
 
 
@@ -181,6 +182,8 @@ def change_cell(request: Request, row_id: int, column_id: int) -> Answer:
     typed, seen = request.form.get("value"), request.form.get("seen")
     try:
         new = cells.read(typed, column, zone_of(request))
+        if column.is_key and not request.form.checked("change_key"):
+            raise errors.Invalid("Say that you mean it.", {"value": "Tick that you mean to change it."})
         event_id = service.change_cell(
             request.session, request.workflow, request.user.id, row_id, column, new, seen=seen
         )

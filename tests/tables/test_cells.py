@@ -47,7 +47,8 @@ def save(
     """Open the cell, type, save."""
     form = client.get(path(workflow, column_id, row_id), htmx=htmx)
     assert form.status == 200
-    return client.post(path(workflow, column_id, row_id), {"value": typed, "seen": seen(form)}, htmx=htmx)
+    fields = {"value": typed, "seen": seen(form), "change_key": "1"}
+    return client.post(path(workflow, column_id, row_id), fields, htmx=htmx)
 
 
 @pytest.mark.parametrize(
