@@ -25,8 +25,10 @@ from chalicelib.settings import check_installation, settings
 from chalicelib.tables.columns.routes import bp as columns
 from chalicelib.tables.columns.step_routes import bp as column_steps
 from chalicelib.tables.download_routes import bp as downloads
+from chalicelib.tables.row_routes import bp as rows
 from chalicelib.tables.routes import bp as tables
 from chalicelib.tables.uploads.routes import bp as uploads
+from chalicelib.tables.views.routes import bp as views
 from chalicelib.web import health, static
 from chalicelib.workflows.attribute_routes import bp as attributes
 from chalicelib.workflows.learner_routes import bp as learners
@@ -44,8 +46,8 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, learners, lifecycle, people,
-    previews, runs, sending, tables, tracking, uploads, workflows,
+    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, learners, lifecycle,
+    people, previews, rows, runs, sending, tables, tracking, uploads, views, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)
