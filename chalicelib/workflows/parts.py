@@ -30,7 +30,7 @@ def read(session: Session, workflow_id: int) -> Rows:
         for part, row in wanted:
             kept[part.table].append(row)
             used |= found(part.table, row)
-    return kept
+    return {table: sorted(rows, key=lambda row: row["id"]) for table, rows in kept.items()}
 
 
 def live(session: Session, workflow_id: int) -> Rows:

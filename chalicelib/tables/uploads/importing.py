@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
 from chalicelib.tables import queries, store
-from chalicelib.tables.columns import keeping
 from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import merge, staging
 from chalicelib.tables.uploads.kinds import KEY_TYPES
 from chalicelib.tables.uploads.models import Upload
 from chalicelib.tables.uploads.plan import CREATE, NUMBER_NAME, REPLACE, Plan, Wanted
+from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 
 
@@ -64,10 +64,10 @@ def carry_out(session: Session, workflow: Workflow, upload: Upload, plan: Plan) 
     result = (
         _first(session, workflow, upload, plan) if plan.method == CREATE else _merge(session, workflow, upload, plan)
     )
-    workflow.row_count, workflow.updated_at = result["rows"], clock.now()
+    workflow.row_count = result["rows"]
+    workflows.touch(workflow)
     staging.remove(session, upload.id)
     session.flush()
-    keeping.data_changed(session, workflow.id)
     return result
 
 
