@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
 from chalicelib.tables import queries, store
+from chalicelib.tables.columns import keeping
 from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import merge, staging
@@ -68,6 +69,7 @@ def carry_out(session: Session, workflow: Workflow, upload: Upload, plan: Plan) 
     workflows.touch(workflow)
     staging.remove(session, upload.id)
     session.flush()
+    keeping.data_changed(session, workflow.id)
     return result
 
 
