@@ -16,6 +16,8 @@ from chalicelib.formulas import builder
 from chalicelib.formulas import forms as formulas
 from chalicelib.formulas.check import check
 from chalicelib.formulas.words import words
+from chalicelib.tables.views import queries as view_queries
+from chalicelib.tables.views import service as views
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, redirect, render
@@ -38,6 +40,9 @@ def show_filter(request: Request, action_id: int) -> Answer:
 def change_filter(request: Request, action_id: int) -> Answer:
     """Store the rules; none means everybody."""
     editor = open_editor(request, action_id, lock=True)
+    if request.form.checked("leave"):
+        service.leave_view(request.session, request.user.id, editor.action)
+        return _panel(request, editor, "actions/_filter.html", formula=editor.action.filter)
     formula = formulas.read(request.form.get("formula"))
     try:
         service.set_filter(
@@ -48,6 +53,10 @@ def change_filter(request: Request, action_id: int) -> Answer:
         return _filter_panel(request, editor, formula, {"formula": error.message})
     except seals.Stale as error:
         return _filter_panel(request, editor, formula, error.fields, error.status)
+    if editor.action.view_id is not None:
+        views.set_filter(
+            request.session, request.user.id, editor.workflow, editor.action.view_id, editor.action.filter
+        )  # fmt: skip
     return _back(request, editor, "Saved.")
 
 
@@ -187,6 +196,7 @@ def _panel(
     # After telling of somebody else's change the next save is meant to go over it, so the old seal goes.
     context["seen"] = "" if status == seals.Stale.status else request.form.get("seen")
     context["rule_problems"] = editor.problems_of(context["formula"])
+    context["view"] = view_queries.find(request.session, editor.workflow.id, editor.action.view_id)
     if not request.wants_part:
         return show_editor(request, editor, panel=template, problems=problems, **context)
     return render(
