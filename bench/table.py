@@ -62,12 +62,12 @@ def _rows(session: Session, few: course.Course, many: course.Course) -> list[Res
 
 def _scans(session: Session, many: course.Course, typing: Psql) -> list[Result]:
     from chalicelib.tables import queries
-    from chalicelib.tables.paging import Order
+    from chalicelib.tables.paging import By, Order
 
     columns = {column.name: column for column in queries.columns(session, many.workflow_id)}
     asked: dict[str, dict[str, Any]] = {
-        "sorted by a number": {"order": Order(columns["m1"], descending=True)},
-        "sorted by a text": {"order": Order(columns["email"])},
+        "sorted by a number": {"order": Order((By(columns["m1"], descending=True),))},
+        "sorted by a text": {"order": Order((By(columns["email"]),))},
         "searched": {"search": NEEDLE},
     }
     results = []
@@ -88,8 +88,11 @@ def _typed_in(typing: Psql, written: list[str]) -> float:
 def _reading(session: Session, made: course.Course, *, by_key: bool = False, **options: Any) -> Callable[[], Any]:
     """Return the reading of a page, its columns known already."""
     from chalicelib.tables import paging, queries
+    from chalicelib.tables.scope import Scope
 
     columns = queries.columns(session, made.workflow_id)
     key = next(column for column in columns if column.is_key)
-    options.setdefault("order", paging.Order(key if by_key else None))
-    return lambda: paging.read(session, made.workflow_id, columns, **options)
+    options.setdefault("order", paging.Order((paging.By(key),) if by_key else ()))
+    infos = {column.id: queries.info(column) for column in columns}
+    scope = Scope(made.workflow_id, infos, search=options.pop("search", ""), searched=columns)
+    return lambda: paging.read(session, scope, columns, **options)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.aws import files
 from chalicelib.schedules import service as schedules
-from chalicelib.schedules.models import Job
 from chalicelib.tables import downloads, jobs, state
 from chalicelib.tables.routes import zone_of
 from chalicelib.web.page import page
@@ -45,7 +47,7 @@ def show_download(request: Request, job_id: int) -> Answer:
     job = schedules.get(request.session, request.workflow.id, request.user.id, jobs.EXPORT, job_id)
     return render(
         "tables/_download.html" if request.wants_part else "tables/download.html", job=job,
-        filename=_filename(request, job), query=job.payload["query"],
+        filename=_filename(request, job.payload, job.created_at), query=job.payload["query"],
     )  # fmt: skip
 
 
@@ -55,9 +57,9 @@ def show_file(request: Request, job_id: int) -> Answer:
     job = schedules.get(request.session, request.workflow.id, request.user.id, jobs.EXPORT, job_id)
     if "key" not in job.result:
         raise errors.NotFound("This file is not ready.")
-    return redirect_to(files.download_link(job.result["key"], _filename(request, job)))
+    return redirect_to(files.download_link(job.result["key"], _filename(request, job.payload, job.created_at)))
 
 
-def _filename(request: Request, job: Job) -> str:
-    names = [request.workflow.name, job.payload["view"]]
-    return downloads.filename(names, job.payload["format"], job.created_at.astimezone(zone_of(request)))
+def _filename(request: Request, payload: dict[str, Any], asked_at: datetime) -> str:
+    names = [request.workflow.name, payload["view"]]
+    return downloads.filename(names, payload["format"], asked_at.astimezone(zone_of(request)))
