@@ -46,8 +46,8 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, learners, lifecycle,
-    people, previews, rows, runs, sending, tables, tracking, uploads, views, workflows,
+    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, learners, lifecycle, people,
+    previews, rows, runs, sending, tables, tracking, uploads, views, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)
