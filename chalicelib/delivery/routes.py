@@ -91,7 +91,8 @@ def _page(
     return render(
         "delivery/send.html", status=422 if error else 200, columns=columns, problems=problems, live=False,
         alert=error.message if error else "", counters=[column for column in columns if column.type == "integer"],
-        sender=settings().mail_from, undo_seconds=settings().undo_seconds, earliest=f"{soon:%Y-%m-%dT%H:%M}",
+        before=queries.sent_lately(request.session, action.id), sender=settings().mail_from,
+        undo_seconds=settings().undo_seconds, earliest=f"{soon:%Y-%m-%dT%H:%M}",
         **_receipt(request, action, found, form), **_picker(request, action, found, form),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action
-from chalicelib.delivery.models import Run
+from chalicelib.delivery.models import Message, Run
 from chalicelib.workflows.models import Member, Workflow
 from tests.conftest import NOON, Browser, Clock, Page, make_user, signed_in
 from tests.factories import make_action, make_table
@@ -239,3 +239,20 @@ def test_the_page_needs_few_statements(client: Browser, action: Action, count_st
     count_statements()
     client.get(path(action))
     assert count_statements() <= 11
+
+
+def test_a_message_that_went_out_lately_says_so_before_it_goes_again(
+    session: Session, client: Browser, frozen_clock: Clock, action: Action, columns: dict[str, int]
+) -> None:
+    assert "get it again" not in words(client.get(path(action)))
+    client.post(path(action), fields(columns, leave_out_bad="1"))
+    run = session.scalars(select(Run)).one()
+    mail = {"recipient": "ada@uni.example", "values": {}, "flags": {}, "state": "sent", "rank": 20, "sent_at": NOON}
+    session.add(Message(run_id=run.id, lane="mail", row_id=1, **mail))
+    run.started_at = NOON
+    session.flush()
+    frozen_clock.advance(minutes=10)
+    shown = words(client.get(path(action)))
+    assert "This message went to 1 learner 10 minutes ago. Those who are chosen below get it again." in shown
+    frozen_clock.advance(days=8)
+    assert "get it again" not in words(client.get(path(action)))

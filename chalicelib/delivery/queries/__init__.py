@@ -1,6 +1,6 @@
 """Reads for the send page and the run page."""
 
-from chalicelib.delivery.queries.receipt import LeftOut, Receipt, Sample, defaults, receipt
+from chalicelib.delivery.queries.receipt import Before, LeftOut, Receipt, Sample, defaults, receipt, sent_lately
 from chalicelib.delivery.queries.runs import (
     MessagePage,
     Point,
@@ -20,7 +20,7 @@ from chalicelib.delivery.queries.runs import (
 )
 
 __all__ = [
-    "LeftOut", "MessagePage", "Point", "Receipt", "RunCard", "Sample", "Totals", "defaults",
-    "mail_events", "message", "messages", "receipt", "rendered", "run", "runs", "seconds_left", "suppressed",
-    "timeline", "totals", "unfinished_runs",
+    "Before", "LeftOut", "MessagePage", "Point", "Receipt", "RunCard", "Sample", "Totals", "defaults",
+    "mail_events", "message", "messages", "receipt", "rendered", "run", "runs", "seconds_left", "sent_lately",
+    "suppressed", "timeline", "totals", "unfinished_runs",
 ]  # fmt: skip

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.delivery import plan, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.models import MAIL
+from chalicelib.delivery.models import MAIL, Message, Run
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.render import Renderer
 from chalicelib.workflows.models import Workflow
@@ -19,6 +20,8 @@ from chalicelib.workflows.models import Workflow
 #: Learners left out are listed up to this number; the counts are of all.
 MAX_LISTED = 500
 SAMPLES = 3
+#: A message that went out this lately may have been meant to go out once.
+LATELY = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class LeftOut:
     label: str
     reason: str
     value: str
+
+
+@dataclass(frozen=True)
+class Before:
+    """An earlier run of the same message: when it began and how many of its mails have left."""
+
+    run_id: int
+    at: datetime
+    sent: int
 
 
 @dataclass(frozen=True)
@@ -136,3 +148,18 @@ def defaults(
         **action.send_defaults,
         "subject": sources.subject_by_names(found, action.send_defaults.get("subject", "")),
     }
+
+
+def sent_lately(session: Session, action_id: int) -> Before | None:
+    """Return the message's last run if mails of it left within a week."""
+    left = func.count().filter(Message.sent_at.is_not(None))
+    query = (
+        select(Run.id, func.coalesce(Run.started_at, Run.created_at), left)
+        .join(Message, Message.run_id == Run.id)
+        .where(Run.action_id == action_id, Run.started_at > clock.now() - LATELY)
+        .group_by(Run.id)
+        .order_by(Run.id.desc())
+        .limit(1)
+    )
+    row = session.execute(query).one_or_none()
+    return Before(*row) if row is not None and row[2] else None
