@@ -25,8 +25,9 @@ from chalicelib.settings import check_installation, settings
 from chalicelib.tables.columns.routes import bp as columns
 from chalicelib.tables.columns.step_routes import bp as column_steps
 from chalicelib.tables.download_routes import bp as downloads
-from chalicelib.tables.row_routes import bp as rows
+from chalicelib.tables.history.routes import bp as history
 from chalicelib.tables.routes import bp as tables
+from chalicelib.tables.row_routes import bp as rows
 from chalicelib.tables.uploads.routes import bp as uploads
 from chalicelib.tables.views.routes import bp as views
 from chalicelib.web import health, static
@@ -46,8 +47,8 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, learners, lifecycle, people,
-    previews, rows, runs, sending, tables, tracking, uploads, views, workflows,
+    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, history, learners,
+    lifecycle, people, previews, rows, runs, sending, tables, tracking, uploads, views, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)

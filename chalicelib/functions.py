@@ -15,6 +15,7 @@ from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
 from chalicelib.logs import logger
 from chalicelib.schedules import due, jobs
+from chalicelib.tables.history import jobs as history_jobs
 from chalicelib.tables.uploads import jobs as upload_jobs
 from chalicelib.workflows import jobs as workflow_jobs
 
@@ -24,7 +25,7 @@ DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 10.0
 
 #: Jobs are known once the module that does them is imported.
-JOB_MODULES = (exchange_jobs, upload_jobs, workflow_jobs)
+JOB_MODULES = (exchange_jobs, history_jobs, upload_jobs, workflow_jobs)
 
 Records = Sequence[dict[str, Any]]
 Failures = dict[str, list[dict[str, str]]]

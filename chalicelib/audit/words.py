@@ -7,6 +7,7 @@ WORDS = {
     "workflow_renamed": "renamed the workflow",
     "workflow_deleted": "deleted the workflow",
     "workflow_restored": "restored the workflow",
+    "workflow_purged": "deleted for good, after its time in the trash, the workflow",
     "workflow_cloned": "made the copy",
     "workflow_flushed": "emptied",
     "workflow_starred": "starred",

@@ -10,10 +10,12 @@ from chalicelib import clock, database
 from chalicelib.accounts import sessions
 from chalicelib.delivery import due as delivery
 from chalicelib.delivery import throttle
+from chalicelib.exchange import service as exchange
 from chalicelib.schedules import service
 from chalicelib.schedules.models import DONE, FAILED, Job
 from chalicelib.settings import settings
-from chalicelib.workflows import learners
+from chalicelib.tables.history import versions
+from chalicelib.workflows import learners, trash
 
 #: Ended jobs are kept for this long, for people who look back.
 KEEP_JOBS = timedelta(days=90)
@@ -38,6 +40,10 @@ def tidy() -> None:
         sessions.remove_expired(session)
         for workflow_id in learners.with_column(session):
             service.enqueue_once(session, learners.REFRESH, workflow_id)
+        trash.ask_purge(session)
+        for _, workflow_id in versions.over_budget(session)[:1]:
+            service.enqueue_once(session, versions.TRIM, workflow_id)
         throttle.forget_old_minutes(session)
+        exchange.expire(session)
         old = Job.state.in_([DONE, FAILED]) & (Job.ended_at < clock.now() - KEEP_JOBS)
         session.execute(delete(Job).where(old))

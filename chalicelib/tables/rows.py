@@ -168,7 +168,7 @@ def set_column(
         changed = _keep(session, event_id, done, sa.func.jsonb_build_object(name, done.c.old))
         if changed:
             keeping.data_changed(session, workflow.id, column_ids=[column.id])
-        return _finish(session, workflow, event_id, changed)
+        return finish(session, workflow, event_id, changed)
 
     return writing(session, workflow, {}, {}, work, None)
 
@@ -193,7 +193,7 @@ def delete(
         )  # fmt: skip
         deleted = _keep(session, event_id, done, done.c.old)
         add_to_count(session, workflow, -deleted)
-        return _finish(session, workflow, event_id, deleted, name=plural_learners(deleted))
+        return finish(session, workflow, event_id, deleted, name=plural_learners(deleted))
 
     return writing(session, workflow, {}, {}, work, None)
 
@@ -209,9 +209,8 @@ def _keep(session: Session, event_id: int, done: sa.CTE, old: Any) -> int:
     return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
 
-def _finish(
-    session: Session, workflow: Workflow, event_id: int, number: int, **detail: Any
-) -> tuple[int, int | None]:
+def finish(session: Session, workflow: Workflow, event_id: int, number: int, **detail: Any) -> tuple[int, int | None]:
+    """Write the number of rows into the event; return both, or no event when there was nothing to do."""
     event = audit.get(session, workflow.id, event_id)
     if not number:
         session.delete(event)
@@ -231,9 +230,9 @@ def undo_set(session: Session, workflow: Workflow, user_id: int, detail: dict[st
 
     def work() -> int:
         new = cells.restored(detail["new"], column.type)
-        restored = _run(session, statement, {"event_id": detail["event_id"], "new": new})
+        restored = run(session, statement, {"event_id": detail["event_id"], "new": new})
         keeping.data_changed(session, workflow.id, column_ids=[column.id])
-        record(session, workflow, user_id, "rows_restored", name=column.name, rows=restored)
+        record(session, workflow, user_id, "rows_restored", name=column.name, rows=restored, of=detail["event_id"])
         return restored
 
     restored = writing(session, workflow, {}, {}, work, None)
@@ -252,10 +251,13 @@ def undo_delete(session: Session, workflow: Workflow, user_id: int, detail: dict
         WHERE r.event_id = :event_id AND NOT EXISTS (SELECT FROM {name} t WHERE t.row_id = r.row_id)"""
 
     def work() -> int:
-        restored = _run(session, statement, {"event_id": detail["event_id"]})
+        restored = run(session, statement, {"event_id": detail["event_id"]})
         add_to_count(session, workflow, restored)
         keeping.data_changed(session, workflow.id)
-        record(session, workflow, user_id, "rows_restored", name=plural_learners(restored), rows=restored)
+        record(
+            session, workflow, user_id, "rows_restored", name=plural_learners(restored), rows=restored,
+            of=detail["event_id"],
+        )  # fmt: skip
         return restored
 
     restored = writing(session, workflow, {}, {}, work, None)
@@ -264,7 +266,11 @@ def undo_delete(session: Session, workflow: Workflow, user_id: int, detail: dict
     return Undone(f"{plural_learners(restored)} {'is' if restored == 1 else 'are'} back.")
 
 
-def _run(session: Session, statement: str, values: Mapping[str, Any]) -> int:
+def run(session: Session, statement: str, values: Mapping[str, Any]) -> int:
+    """Do what brings values back and return the number of rows.
+
+    Raises errors.Conflict when a column can't hold them any more.
+    """
     try:
         with session.begin_nested():
             return int(session.execute(sa.text(statement), values).rowcount)  # type: ignore[attr-defined]

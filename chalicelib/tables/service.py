@@ -5,35 +5,23 @@ What was there before is kept in the event of the change, so each of them can be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import count
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.audit import service as audit
-from chalicelib.tables import cells, queries, store
+from chalicelib.tables import again, cells, queries, rows, store
 from chalicelib.tables.columns import keeping, recipes, remove, settings
 from chalicelib.tables.models import Column
-from chalicelib.workflows import service as workflows
+from chalicelib.tables.writing import Changed, Undone, add_to_count, kept, label, record, writing
 from chalicelib.workflows.models import Workflow
 
-UNIQUE_VIOLATION = "23505"
 GONE = "This learner is not in the table any more."
-Result = TypeVar("Result")
-
-
-class Changed(errors.Conflict):
-    """Raised when a cell no longer has the value that was shown; `now` is what it has."""
-
-    def __init__(self, now: Any) -> None:
-        super().__init__("Somebody changed this value meanwhile.")
-        self.now = now
 
 
 def value(session: Session, workflow_id: int, row_id: int, column: Column) -> Any:
@@ -93,12 +81,12 @@ def change_cell(
             {"new": new, "row_id": row_id},
         )
         keeping.data_changed(session, workflow.id, column_ids=[column.id], row_ids=[row_id])
-        return _record(
+        return record(
             session, workflow, user_id, "cell_changed", row_id=row_id, column_id=column.id, name=column.name,
-            old=_kept(old), new=_kept(new),
+            old=kept(old), new=kept(new),
         )  # fmt: skip
 
-    return _writing(session, workflow, {column.id: column}, {column.id: new}, change, "value")
+    return writing(session, workflow, {column.id: column}, {column.id: new}, change, "value")
 
 
 def add_row(
@@ -123,11 +111,11 @@ def add_row(
             VALUES ({", ".join(f":{name}" for name in given)}) RETURNING row_id"""
         added = int(session.scalar(text(statement), given) or 0)
         keeping.data_changed(session, workflow.id, row_ids=[added])
-        _count(session, workflow, 1)
-        _record(session, workflow, user_id, "row_added", row_id=added, name=_label(columns, values))
+        add_to_count(session, workflow, 1)
+        record(session, workflow, user_id, "row_added", row_id=added, name=label(columns, values))
         return added
 
-    return _writing(session, workflow, {c.id: c for c in columns}, values, add, None)
+    return writing(session, workflow, {c.id: c for c in columns}, values, add, None)
 
 
 def delete_row(session: Session, workflow: Workflow, user_id: int, row_id: int, columns: list[Column]) -> int:
@@ -136,40 +124,39 @@ def delete_row(session: Session, workflow: Workflow, user_id: int, row_id: int, 
     Raises errors.NotFound when there is no such row, errors.Conflict when the table is locked for more than 3 s.
     """
 
+    live = {f"c{column.id}" for column in columns}
+
     def delete() -> int:
         values = row(session, workflow, row_id, columns)
-        session.execute(
-            text(f"DELETE FROM {store.table(workflow.id)} WHERE row_id = :row_id"), {"row_id": row_id}
+        statement = f"DELETE FROM {store.table(workflow.id)} d WHERE row_id = :row_id RETURNING to_jsonb(d) - 'row_id'"
+        everything = session.scalar(text(statement), {"row_id": row_id})
+        # Columns that were deleted but can come back: then this learner's values do, too.
+        hidden = {name: item for name, item in everything.items() if name not in live and item is not None}
+        add_to_count(session, workflow, -1)
+        before = {str(column_id): kept(item) for column_id, item in values.items() if item is not None}
+        return record(
+            session, workflow, user_id, "row_deleted", row_id=row_id, name=label(columns, values), values=before,
+            hidden=hidden,
         )  # fmt: skip
-        _count(session, workflow, -1)
-        kept = {str(column_id): _kept(item) for column_id, item in values.items() if item is not None}
-        return _record(
-            session, workflow, user_id, "row_deleted", row_id=row_id, name=_label(columns, values), values=kept
-        )
 
-    return _writing(session, workflow, {}, {}, delete, None)
-
-
-@dataclass(frozen=True)
-class Undone:
-    """What was taken back, in words, and the learner it was about when there is one."""
-
-    message: str
-    row_id: int | None = None
+    return writing(session, workflow, {}, {}, delete, None)
 
 
 def take_back(session: Session, workflow: Workflow, user_id: int, event_id: int) -> Undone:
-    """Undo a change of a cell or a column's settings, or the deletion of a learner or a column.
+    """Undo a change of cells or of a column's settings, or that a learner or a column was added or deleted.
 
     Raises errors.NotFound for other events, Changed when the cell was changed again, errors.Invalid when a value
     does not fit the column any more, errors.Conflict when what comes back is there already.
     """
     event = audit.get(session, workflow.id, event_id)
     if undo := _UNDO.get(event.type):
-        return undo(session, workflow, user_id, event.detail)
-    if undo_column := _UNDO_COLUMN.get(event.type):
-        return Undone(undo_column(session, workflow, user_id, event.detail))
-    raise errors.NotFound
+        undone = undo(session, workflow, user_id, {**event.detail, "event_id": event_id})
+    elif undo_column := _UNDO_COLUMN.get(event.type):
+        undone = Undone(undo_column(session, workflow, user_id, event.detail))
+    else:
+        raise errors.NotFound
+    event.detail = {**event.detail, "taken_back": True}
+    return undone
 
 
 def _undo_cell(session: Session, workflow: Workflow, user_id: int, detail: dict[str, Any]) -> Undone:
@@ -186,15 +173,46 @@ def _undo_row(session: Session, workflow: Workflow, user_id: int, detail: dict[s
     if session.scalar(text(statement), {"row_id": row_id}) is not None:
         raise errors.Conflict("This learner is in the table again.")
     add_row(session, workflow, user_id, columns, values, row_id=row_id)
+    _fill_hidden(session, workflow.id, row_id, detail.get("hidden", {}))
     return Undone(f"“{detail['name']}” is back.", row_id)
 
 
+def _fill_hidden(session: Session, workflow_id: int, row_id: int, values: Mapping[str, Any]) -> None:
+    """Give a learner who is back the values of columns that are deleted, but can come back."""
+    table = store.table(workflow_id)
+    still = [name for name in store.columns_in(session, table) if name in values]
+    if still:
+        cells_of = ", ".join(f"{name} = p.{name}" for name in still)
+        statement = f"""
+            UPDATE {table} t SET {cells_of} FROM jsonb_populate_record(CAST(NULL AS {table}), CAST(:values AS jsonb)) p
+            WHERE t.row_id = :row_id"""
+        session.execute(text(statement), {"values": json.dumps(dict(values)), "row_id": row_id})
+
+
+def _undo_added_row(session: Session, workflow: Workflow, user_id: int, detail: dict[str, Any]) -> Undone:
+    columns = queries.columns(session, workflow.id)
+    delete_row(session, workflow, user_id, int(detail["row_id"]), columns)
+    return Undone(f"“{detail['name']}” is not in the table any more.")
+
+
+def _undo_added_column(session: Session, workflow: Workflow, user_id: int, detail: Mapping[str, Any]) -> str:
+    column = queries.column(session, workflow.id, detail["column_id"])
+    remove.delete(session, workflow, user_id, column)
+    return f"“{column.name}” is not in the table any more."
+
+
 _UNDO: Mapping[str, Callable[[Session, Workflow, int, dict[str, Any]], Undone]] = {
-    "cell_changed": _undo_cell, "row_deleted": _undo_row,
+    "cell_changed": _undo_cell, "row_deleted": _undo_row, "row_changed": rows.undo_change,
+    "rows_changed": rows.undo_set, "rows_deleted": rows.undo_delete, "row_added": _undo_added_row,
+    "rows_restored": again.redo,
 }  # fmt: skip
 _UNDO_COLUMN: Mapping[str, Callable[[Session, Workflow, int, dict[str, Any]], str]] = {
     "column_deleted": remove.bring_back, "column_changed": settings.take_back, "column_renamed": settings.take_back,
+    "column_added": _undo_added_column, "column_computed": _undo_added_column, "column_dealt": _undo_added_column,
+    "column_copied": _undo_added_column, "column_restored": _undo_added_column,
 }  # fmt: skip
+#: The types of events that `take_back` knows.
+REVERSIBLE = frozenset({*_UNDO, *_UNDO_COLUMN})
 
 
 def add_counter(session: Session, workflow_id: int, prefix: str, description: str) -> int:
@@ -212,70 +230,5 @@ def add_counter(session: Session, workflow_id: int, prefix: str, description: st
     session.add(column)
     session.flush()
     store.add_counter(session, workflow_id, column.id)
-    audit.record(session, "column_added", workflow_id=workflow_id, name=name)
+    audit.record(session, "column_added", workflow_id=workflow_id, column_id=column.id, name=name)
     return column.id
-
-
-def _writing(
-    session: Session, workflow: Workflow, columns: Mapping[int, Column], values: Mapping[int, Any],
-    work: Callable[[], Result], field: str | None,
-) -> Result:  # fmt: skip
-    """Do `work` under the lock for rows, and put what PostgreSQL refuses into words."""
-    if workflow.row_count is None:
-        raise errors.NotFound
-    store.lock_for_rows(session, workflow.id)
-    try:
-        with session.begin_nested():
-            return work()
-    except DBAPIError as error:
-        state = store.sqlstate(error)
-        if state == UNIQUE_VIOLATION:
-            _refuse_taken(session, workflow, columns, values, field, error)
-        if state in {store.LOCK_NOT_AVAILABLE, store.DEADLOCK}:
-            message = "Somebody else is changing this learner just now. Nothing was changed; please try again."
-            raise errors.Conflict(message) from error
-        raise
-
-
-def _refuse_taken(
-    session: Session, workflow: Workflow, columns: Mapping[int, Column], values: Mapping[int, Any],
-    field: str | None, error: Exception,
-) -> NoReturn:  # fmt: skip
-    """Say which key belongs to another learner."""
-    for column in columns.values():
-        if not column.is_key or values.get(column.id) is None:
-            continue
-        statement = f"SELECT 1 FROM {store.table(workflow.id)} WHERE c{column.id} = :value"
-        if session.scalar(text(statement), {"value": values[column.id]}) is not None:
-            taken = cells.shown(values[column.id], cells.UTC_ZONE)[: cells.MAX_SHOWN]
-            message = f"Another learner already has “{taken}” in “{column.name}”."
-            raise errors.Invalid(message, {field or f"c{column.id}": message}) from error
-    raise errors.Conflict("Somebody added this learner meanwhile.") from error
-
-
-def _count(session: Session, workflow: Workflow, step: int) -> None:
-    # Not from what this session read: somebody else may have added a row meanwhile.
-    workflow.row_count = session.scalar(
-        text("UPDATE ontask.workflow SET row_count = row_count + :step WHERE id = :id RETURNING row_count"),
-        {"step": step, "id": workflow.id},
-    )
-
-
-def _record(session: Session, workflow: Workflow, user_id: int, event_type: str, **detail: Any) -> int:
-    workflows.touch(workflow)
-    event = audit.record(session, event_type, workflow_id=workflow.id, user_id=user_id, **detail)
-    session.flush()
-    return event.id
-
-
-def _kept(item: Any) -> str | None:
-    if isinstance(item, datetime):
-        item = item.astimezone(UTC)
-    return None if item is None else cells.stored(item)
-
-
-def _label(columns: list[Column], values: Mapping[int, Any]) -> str:
-    """Return what a learner is called: the first key's value."""
-    key = next((column for column in columns if column.is_key), None)
-    found = values.get(key.id) if key else None
-    return "" if found is None else cells.shown(found, cells.UTC_ZONE)[: cells.MAX_SHOWN]

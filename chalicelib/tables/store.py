@@ -68,6 +68,14 @@ def exists(session: Session, name: str) -> bool:
     return session.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": name}) is True
 
 
+def columns_in(session: Session, name: str) -> list[str]:
+    """Return the names of a table's columns; those that were deleted but can come back are among them."""
+    query = """
+        SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped
+        ORDER BY attnum"""
+    return list(session.scalars(text(query), {"name": name}))
+
+
 def in_bulk(work: Callable[[Session], Result]) -> Result:
     """Run `work` in a transaction of its own that waits 2 s for a lock; when it gets none, begin again.
 

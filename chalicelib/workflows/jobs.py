@@ -11,7 +11,7 @@ from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.schedules import service as schedules
 from chalicelib.schedules.jobs import Task, job
 from chalicelib.tables import store
-from chalicelib.workflows import cloning, learners, service
+from chalicelib.workflows import cloning, learners, service, trash
 
 
 @job(cloning.CLONE)
@@ -40,3 +40,9 @@ def clone_workflow(task: Task) -> dict[str, Any]:
 def refresh_learners(task: Task) -> dict[str, Any] | None:
     """Make accounts for new addresses, and let go those that are not in the column any more."""
     return store.in_bulk(lambda session: learners.refresh_by_id(session, task.workflow_id or 0))
+
+
+@job(trash.PURGE)
+def purge_workflow(task: Task) -> dict[str, Any]:
+    """Delete a workflow whose time in the trash is over; the row of this job goes with it."""
+    return {"purged": store.in_bulk(lambda session: trash.purge(session, task.workflow_id or 0))}

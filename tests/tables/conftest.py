@@ -120,7 +120,7 @@ def problems(page: Page) -> list[str]:
 
 def ways_back(page: Page) -> list[str]:
     """The addresses of the buttons that bring an earlier table back, the latest first."""
-    return re.findall(r'action="([^"]*/versions/[^"]*)"', page.body)
+    return re.findall(r'action="([^"]*/history/[^"]*)"', page.body)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 from chalicelib.accounts.models import User
 from chalicelib.tables import queries, store
+from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import service
 from chalicelib.workflows.models import Workflow
@@ -269,8 +270,6 @@ def test_columns_are_taken_for_the_same_whatever_the_case(add: Callable[..., Any
 
 
 def test_five_earlier_tables_are_kept(add: Callable[..., Any], session: Session, workflow: Workflow) -> None:
-    from chalicelib.tables.history import versions
-
     add(EXISTING)
     for number in range(8):
         add(f"k,v\n1,{number}\n")
@@ -289,14 +288,14 @@ def test_an_earlier_table_comes_back_with_its_columns(
     by_name(session, workflow, "mark").name = "points"
     session.flush()
     after = rows()
-    undone = service.undo(session, workflow, result["version"], user.id)
+    undone = versions.restore(session, workflow, result["version"], user.id)
     assert (rows(), workflow.row_count) == (before, 2)
     assert [(c.id, c.name, c.type) for c in queries.columns(session, workflow.id)] == columns
-    service.undo(session, workflow, undone.id, user.id)
+    versions.restore(session, workflow, undone.id, user.id)
     assert (rows(), workflow.row_count) == (after, 3)
     assert by_name(session, workflow, "points").type == "double"
     with pytest.raises(errors.NotFound):
-        service.undo(session, workflow, undone.id, user.id)
+        versions.restore(session, workflow, undone.id, user.id)
 
 
 def test_everything_of_a_workflow_can_be_dropped(add: Callable[..., Any], session: Session, workflow: Workflow) -> None:

@@ -17,7 +17,7 @@ from chalicelib.tables.uploads.kinds import KINDS
 from chalicelib.tables.uploads.models import DONE, IMPORTING, READ, REFUSED, Upload
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, Flash, data, redirect, render, text
+from chalicelib.web.responses import Answer, data, redirect, render, text
 from chalicelib.web.urls import url_for
 
 bp = Blueprint(__name__)
@@ -251,16 +251,3 @@ def _download_detail(request: Request, upload: Upload) -> Answer:
 def _discard(request: Request, upload: Upload) -> Answer:
     service.discard(request.session, upload)
     return redirect("tables.show_upload", workflow_id=request.workflow.id, flash=f"“{upload.filename}” was not added.")
-
-
-@page(bp, "/workflows/{workflow_id}/versions/{version_id}/restore", method="POST", role=WorkflowRole.EDITOR)
-def restore_version(request: Request, version_id: int) -> Answer:
-    """Bring an earlier table back, with an undo in the message that follows."""
-    before = service.undo(request.session, request.workflow, version_id, request.user.id)
-    rows = request.workflow.row_count
-    words = "The table is empty again." if rows is None else "The earlier table is back."
-    address = url_for("tables.restore_version", workflow_id=request.workflow.id, version_id=before.id)
-    flash = Flash(words, undo_url=address)
-    return redirect(
-        "tables.show_upload" if rows is None else "tables.show_table", workflow_id=request.workflow.id, flash=flash
-    )

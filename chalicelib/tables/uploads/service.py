@@ -8,8 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
@@ -17,8 +16,6 @@ from chalicelib.aws import files
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
 from chalicelib.tables import queries, store
-from chalicelib.tables.history import versions
-from chalicelib.tables.history.models import TableVersion
 from chalicelib.tables.uploads import (
     excel,
     google,
@@ -311,20 +308,6 @@ def discard(session: Session, upload: Upload) -> None:
         raise errors.Conflict("The data is being added just now. You can take it back when that is done.")
     staging.remove(session, upload.id)
     upload.state, upload.understood, upload.choices, upload.ended_at = DISCARDED, {}, {}, clock.now()
-
-
-def undo(session: Session, workflow: Workflow, version_id: int, user_id: int) -> TableVersion:
-    """Bring an earlier table back; return the version that undoes this.
-
-    Raises errors.NotFound when it is not kept any more, errors.Conflict when the table is in use just now.
-    """
-    session.execute(text(f"SET LOCAL lock_timeout = '{store.DDL_LOCK_SECONDS}s'"))
-    try:
-        return versions.restore(session, workflow, version_id, user_id)
-    except DBAPIError as error:
-        if store.sqlstate(error) not in {store.LOCK_NOT_AVAILABLE, store.DEADLOCK}:
-            raise
-        raise errors.Conflict("The table is in use just now. Nothing was changed; please try again.") from error
 
 
 def import_file(
