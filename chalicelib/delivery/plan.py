@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, database, logs, metrics
+from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.audit import service as audit
 from chalicelib.delivery import sources, wakeups
 from chalicelib.delivery.audience import Audience, rows
@@ -29,12 +29,15 @@ def tally(session: Session, audience: Audience) -> dict[str, int]:
 def plan(session: Session, run_id: int) -> int | None:
     """Write the run's messages, held; return how many will be sent.
 
-    None when the run was undone, or is planned already: doing it twice makes nothing twice.
+    None when the run was undone, or is planned already: doing it twice makes nothing twice. Raises errors.Invalid
+    when a column that the run needs was deleted, although its values may still be there.
     """
     run = session.scalar(sa.select(Run).where(Run.id == run_id).with_for_update())
     if run is None or run.state not in {HELD, SCHEDULED} or run.planned_at is not None:
         return None
     found = sources.read(session, run.workflow_id, run.action_id)
+    if not needed(run) <= found.columns.keys():
+        raise errors.Invalid("A column that this message needs was deleted, so nobody gets it.")
     session.execute(_insert(run, rows(audience_of(run, found))))
     waiting = sa.select(sa.func.count()).where(Message.run_id == run.id, Message.state == HELD)
     run.planned = session.scalar(waiting) or 0
@@ -42,6 +45,11 @@ def plan(session: Session, run_id: int) -> int | None:
     wait = (run.release_at - clock.now()).total_seconds() if run.release_at else 0
     wakeups.wake(session, run.lane, max(0.0, wait))
     return run.planned
+
+
+def needed(run: Run) -> set[int]:
+    """Return the ids of the columns of addresses and of values in the text; formulas are looked at when they run."""
+    return {run.to_column_id, *(int(name[1:]) for name in run.value_types)}
 
 
 def audience_of(run: Run, found: sources.Sources) -> Audience:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from chalicelib.delivery import sources
+from chalicelib.delivery import plan, sources
 from chalicelib.delivery.models import ENDED, Run
 from chalicelib.formulas import tree
 
@@ -38,5 +38,4 @@ def open_runs(session: Session, workflow_id: int, column_id: int) -> list[RunUse
 
 def _needed(run: Run) -> set[int]:
     formulas = [run.filter, *(condition["formula"] for condition in run.conditions)]
-    used = {int(name[1:]) for name in run.value_types}
-    return {run.to_column_id, *used}.union(*(tree.references(formula) for formula in formulas))
+    return plan.needed(run).union(*(tree.references(formula) for formula in formulas))

@@ -96,6 +96,17 @@ document.addEventListener("keydown", (event) => {
   if (line.matches("tr")) save(line, lines);
 });
 
+// A menu opens under its button, or above it where there is no room.
+document.addEventListener("toggle", (event) => {
+  const menu = event.target;
+  if (event.newState !== "open" || !menu.matches?.(".menu")) return;
+  const button = document.querySelector(`[popovertarget="${menu.id}"]`).getBoundingClientRect();
+  const room = document.documentElement.clientHeight - button.bottom;
+  const top = room > menu.offsetHeight + 8 ? button.bottom + 4 : Math.max(8, button.top - menu.offsetHeight - 4);
+  menu.style.margin = "0";
+  menu.style.inset = `${top}px auto auto ${Math.max(8, button.right - menu.offsetWidth)}px`;
+}, true);
+
 // The form of a formula shows what the chosen operation needs: columns of its types, weights, a separator.
 const NUMBERS = ["integer", "double"];
 const TYPES = { all: ["boolean"], any: ["boolean"], concat: ["integer", "double", "boolean", "datetime", "text"] };

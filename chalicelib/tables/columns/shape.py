@@ -18,15 +18,18 @@ from chalicelib.tables.history import versions
 from chalicelib.tables.history.models import TableVersion
 from chalicelib.workflows.models import Workflow
 
-UNIQUE_VIOLATION = "23505"
+UNIQUE_VIOLATION, QUERY_CANCELED = "23505", "57014"
 IN_USE = "The table is in use just now. Nothing was changed; please try again in a moment."
+
+TOO_LONG = "The table is so large that this took too long. Nothing was changed."
 
 
 @contextmanager
 def locked(session: Session, workflow: Workflow, *, rows: bool = True) -> Iterator[None]:
     """Let nobody else change columns (and with `rows` no cell either) until the transaction ends.
 
-    Raises errors.NotFound where there is no table, errors.Conflict when it is in use for more than 2 s.
+    Raises errors.NotFound where there is no table, errors.Conflict when it is in use for more than 2 s, errors.Limit
+    when the work takes longer than a page may.
     """
     if workflow.row_count is None:
         raise errors.NotFound
@@ -39,6 +42,8 @@ def locked(session: Session, workflow: Workflow, *, rows: bool = True) -> Iterat
             store.lock_for_bulk(session, workflow.id)
         yield
     except DBAPIError as error:
+        if store.sqlstate(error) == QUERY_CANCELED:
+            raise errors.Limit(TOO_LONG) from error
         if store.sqlstate(error) not in {store.LOCK_NOT_AVAILABLE, store.DEADLOCK}:
             raise
         raise errors.Conflict(IN_USE) from error
