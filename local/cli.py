@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     import app  # noqa: F401  all models, and the routes that give the link its path
 
     work = {
-        "create-user": _create, "link": _link, "import-workflow": _import_workflows, "export-workflow": _export_workflow,
+        "create-user": _create, "link": _link, "import-workflow": _import_workflows,
+        "export-workflow": _export_workflow,
     }  # fmt: skip
     return work[options.command](options)
 

@@ -6,6 +6,7 @@ import html
 import json
 import re
 import urllib.parse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from chalicelib.schedules import jobs
 from chalicelib.schedules import service as schedules
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
+from local import cli
 from tests.conftest import NOON, Browser, Clock, Page, make_user, real_file, signed_in
 from tests.exchange.conftest import packed
 from tests.exchange.test_ontask import FORMULA, action, column, small
@@ -238,18 +240,18 @@ def test_messages_are_added_to_a_workflow_with_the_columns_it_lacks(people: Peop
     ("changes", "reason"),
     [
         ({"name": "Reminder"}, "There is a message “Reminder” already."),
-        ({"used_columns": [column("mark", "double")], "columns": []}, "Column “mark” has the type integer here, but double in the file."),
-        ({"used_columns": [column("mark", "integer", is_key=True)], "columns": []}, "Column “mark” is a key in the file"),
+        ({"used_columns": [column("mark", "double")]},
+         "Column “mark” has the type integer here, but double in the file."),
+        ({"used_columns": [column("mark", "integer", is_key=True)]}, "Column “mark” is a key in the file"),
         ({"used_columns": [column("mark", "integer", categories=[1])]}, "Column “mark” has other allowed values here"),
-        ({"used_columns": [column("new", "string", is_key=True)], "columns": [{"name": "new"}]},
+        ({"used_columns": [column("new", "string", is_key=True)]},
          "Column “new” tells learners apart and is missing here."),
     ],
 )  # fmt: skip
 def test_messages_that_do_not_fit_are_refused_by_name(people: People, changes: dict[str, Any], reason: str) -> None:
     workflow_id, _ = people.workflow()
-    listed = questionnaire(**{"columns": [{"name": "mark"}], **changes})
-    for used in listed[0]["used_columns"]:
-        listed[0]["columns"] = [{"name": used["name"]}]
+    listed = questionnaire(**changes)
+    listed[0]["columns"] = [{"name": used["name"]} for used in listed[0]["used_columns"]]
     page = people.send(packed(listed), f"/workflows/{workflow_id}/imports")
     assert reason in said(people.browser.get(page))
     assert people.count("SELECT count(*) FROM ontask.action") == 1
@@ -291,3 +293,21 @@ def test_a_viewer_may_export_but_not_bring_in_messages(people: People) -> None:
 def test_files_have_the_workflows_name_and_the_moment() -> None:
     assert exchange_jobs.filename("a/b: Größe", WORKFLOW, NOON) == "a b Größe 2026-03-02 12.00.zip"
     assert exchange_jobs.filename("..", MESSAGES, NOON) == "workflow messages 2026-03-02 12.00.zip"
+
+
+def test_operators_import_and_export_on_the_command_line(
+    people: People, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "small.gz", tmp_path / "out.zip"
+    file.write_bytes(packed(small()))
+    ours = ["import-workflow", str(file), "--user", people.user.email]
+    assert cli.main(ours) == 0
+    assert "2 learners, 2 columns, 0 messages" in capsys.readouterr().out
+    assert cli.main(ours) == 1
+    assert "There is a workflow with this name already." in capsys.readouterr().err
+    assert cli.main([*ours, "--replace"]) == 0
+    live = people.count("SELECT id FROM ontask.workflow WHERE deleted_at IS NULL")
+    assert cli.main(["export-workflow", str(live), "--to", str(out)]) == 0
+    assert cli.main(["import-workflow", str(out), str(tmp_path / "none"), "--user", "nobody@uni.example"]) == 2
+    assert "nobody@uni.example has no account" in capsys.readouterr().err
+    assert cli.main(["export-workflow", "999999"]) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import pickle
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,8 +51,8 @@ def test_every_kind_of_column_is_read_in_every_layout(newer: bool, protocol: int
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("newer", [False, True])
 def test_units_of_dates_are_honoured(unit: str, newer: bool) -> None:
-    made = frames.frame(["at"], [(zoned([instant("1969-07-20T20:17", unit)], newer=newer, unit=unit), places(0, newer=newer))],
-                        1, newer=newer)  # fmt: skip
+    dates = zoned([instant("1969-07-20T20:17", unit)], newer=newer, unit=unit)
+    made = frames.frame(["at"], [(dates, places(0, newer=newer))], 1, newer=newer)
     (found,) = read(dumps(made)).columns[0]
     assert isinstance(found, Moment)
     assert found.in_utc() == datetime(1969, 7, 20, 20, 17, tzinfo=UTC)
@@ -190,7 +189,3 @@ def test_a_value_of_another_type_is_named(kind: str, cells: list[Any], reason: s
 def test_whole_numbers_with_a_gap_stay_whole(tmp_path: Path) -> None:
     values.write(tmp_path / "table.csv", ["x", "y"], ["integer", "boolean"], [[1.0, NAN], [1.0, NAN]])
     assert (tmp_path / "table.csv").read_text() == '"x","y"\n1,true\n,\n'
-
-
-def encoded(made: Call, protocol: int = 5) -> str:
-    return base64.b64encode(dumps(made, protocol)).decode()

@@ -181,9 +181,8 @@ def _attachment(view: Item, known: Known, where: str) -> int:
 
 def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
     parts = {
-        "questions": f"{len(kept.get('questions', []))} questions",
-        "rubric": f"{len(kept.get('rubric', []))} rubric texts",
-        "attachments": f"{len(kept.get('attachments', []))} attached views", "target_url": "the address it goes to",
+        "questions": _how_many(kept, "questions", "question"), "rubric": _how_many(kept, "rubric", "rubric text"),
+        "attachments": _how_many(kept, "attachments", "attached view"), "target_url": "the address it goes to",
         "is_served": "that learners may open it", "active_from": "when it opens", "active_until": "when it closes",
         "text": "its original text", "is_shuffled": "that questions come in any order",
         "filter_description": "the description of its filter",
@@ -195,3 +194,8 @@ def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
         document.kept.append(f"“{name}” is {shown}. It comes as a message; the rest is kept{ending}.")
     elif told:
         document.kept.append(f"“{name}”: {', '.join(told)}.")
+
+
+def _how_many(kept: Row, part: str, noun: str) -> str:
+    count = len(kept.get(part, []))
+    return f"{count} {noun}{'' if count == 1 else 's'}"
