@@ -8,7 +8,7 @@ import sys
 
 from bench.harness import ENVIRONMENT, Result, report, say, stop_database
 
-MODULES = ("cold_start", "uploads", "conditions", "planning", "rendering", "sending", "table", "pages")
+MODULES = ("cold_start", "uploads", "merges", "conditions", "planning", "rendering", "sending", "table", "pages")
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ _KINDS = [
     (b"\xff\xd8\xff", "a picture"),
     (b"GIF8", "a picture"),
     (b"\x1f\x8b", "a compressed file; unpack it first"),
+    (b"\x7fELF", "a program"),
     (b"{\\rtf", "a text document"),
     (b"<!DOCTYPE", "a web page"),
     (b"<html", "a web page"),

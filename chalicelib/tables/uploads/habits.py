@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib.tables import queries
 from chalicelib.tables.uploads import staging
 from chalicelib.tables.uploads.models import DONE, Upload
+from chalicelib.tables.uploads.plan import LEFT_OUT
 
 #: Finished uploads of the workflow that are looked through, the latest first.
 LOOKED_AT = 50
@@ -94,6 +95,6 @@ def _moved(session: Session, upload: Upload, last: Upload, numbers: dict[str, st
         moved[name] = {
             numbers[old]: value
             for old, value in kept.items()
-            if old in numbers and (name == "rules" or value in there or value <= 0)
+            if old in numbers and (name == "rules" or value in there or value == LEFT_OUT)
         }
     return moved

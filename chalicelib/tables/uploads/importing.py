@@ -58,6 +58,9 @@ def carry_out(session: Session, workflow: Workflow, upload: Upload, plan: Plan) 
     """
     staging.require_tables(session, upload.id)
     staging.use_time_zone(session, upload.understood["time_zone"])
+    # The table first, as whoever changes a cell does: in the other order both would wait for each other.
+    if store.exists(session, store.table(workflow.id)):
+        store.lock_for_bulk(session, workflow.id)
     # One bulk change at a time: the second waits here and then meets the table the first one made.
     session.execute(select(Workflow.id).where(Workflow.id == workflow.id).with_for_update())
     if (plan.method == CREATE) == store.exists(session, store.table(workflow.id)):
@@ -172,7 +175,6 @@ def _index(session: Session, workflow_id: int, key_ids: Sequence[int]) -> None:
 
 
 def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> dict[str, Any]:
-    store.lock_for_bulk(session, workflow.id)
     existing = queries.columns(session, workflow.id)
     summary = merge.dry_run(session, workflow.id, upload.id, plan, existing)
     refuse(summary, plan)

@@ -112,7 +112,7 @@ def header(path: Path, start: int, separator: str, quote: str = '"') -> list[str
             try:
                 cells = next(csv.reader(stream, **_dialect(separator, quote)))
             except csv.Error as error:
-                raise errors.Invalid(f"Line 1, with the column names, can't be read: {_in_words(error)}.") from error
+                raise errors.Invalid(f"Line 1, with the column names, can't be read: {_in_words(error)}") from error
     if len(cells) > MAX_COLUMNS:
         raise errors.Invalid(f"The file has {len(cells):,} columns; {MAX_COLUMNS} are possible.")
     return cells
@@ -155,7 +155,7 @@ def rewrite(path: Path, start: int, separator: str, width: int, target: Path, qu
                         writer.writerow(row)
             except csv.Error as error:
                 line = reader.line_num + before
-                raise errors.Invalid(f"Line {line:,} can't be read: {_in_words(error)}.") from error
+                raise errors.Invalid(f"Line {line:,} can't be read: {_in_words(error)}") from error
     return checked.repairs()
 
 
@@ -214,9 +214,9 @@ def _some(numbers: Iterable[int]) -> str:
 def _in_words(error: csv.Error) -> str:
     message = str(error)
     if "unexpected end of data" in message:
-        return 'a quote (") opens a cell and is never closed'
+        return 'a quote (") opens a cell and is never closed.'
     if "expected after" in message:
-        return 'text follows after the closing quote (") of a cell'
+        return 'text follows after the closing quote (") of a cell.'
     if "field larger" in message:
         return 'a cell is very long; is a closing quote (") missing?'
-    return message
+    return f"{message}."
