@@ -3,19 +3,24 @@
 const sheet = () => document.getElementById("learners");
 const cellsOf = (row) => [...row.cells].filter((cell) => cell.matches("td:not(.pick)"));
 
-// Several keys are frozen beside each other: each begins where those before it end.
+// Several columns are frozen beside each other: each begins where those before it end. The places are rules of a style
+// sheet, not attributes of cells: parts of the page that are kept and put back would bring those as inline styles.
+const places = new CSSStyleSheet();
+const menuPlace = new CSSStyleSheet();
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, places, menuPlace];
+
 function freeze() {
   const table = sheet();
   if (!table) return;
-  const keys = [...table.tHead.rows[0].cells].filter((cell) => cell.classList.contains("key"));
+  const cells = [...table.tHead.rows[0].cells];
+  const frozen = cells.slice(0, cells.findIndex((cell) => !cell.classList.contains("key")) >>> 0);
   let left = 0;
-  const starts = keys.map((cell) => { const start = left; left += cell.offsetWidth; return start; });
-  const fits = left < table.parentElement.clientWidth * 0.6;
-  for (const row of table.rows) {
-    for (let at = 1; at < keys.length; at += 1) {
-      row.cells[at].style.left = fits ? `${starts[at]}px` : "auto";
-    }
-  }
+  const starts = frozen.map((cell) => { const start = left; left += cell.offsetWidth; return start; });
+  const room = table.parentElement.clientWidth * 0.6;
+  places.replaceSync(starts.map((start, at) => {
+    const fits = start + frozen[at].offsetWidth <= room || start < 60;
+    return `#learners tr > .key:nth-child(${at + 1}) { left: ${fits ? `${start}px` : "auto"}; }`;
+  }).join("\n"));
 }
 
 function prepare() {
@@ -116,9 +121,8 @@ document.addEventListener("toggle", (event) => {
   const menu = event.target;
   if (event.newState !== "open" || !menu.classList?.contains("menu")) return;
   const button = document.querySelector(`[popovertarget="${menu.id}"]`).getBoundingClientRect();
-  menu.style.inset = "auto";
-  menu.style.top = `${button.bottom + 4}px`;
-  menu.style.left = `${Math.max(8, Math.min(button.left, innerWidth - menu.offsetWidth - 8))}px`;
+  const left = Math.max(8, Math.min(button.left, innerWidth - menu.offsetWidth - 8));
+  menuPlace.replaceSync(`.menu:popover-open { inset: ${button.bottom + 4}px auto auto ${left}px; }`);
 }, true);
 
 addEventListener("resize", freeze);
