@@ -154,4 +154,5 @@ def add_learners(session: Transaction, addresses: Select[tuple[str]]) -> int:
     )  # fmt: skip
     names = ["email", "name", "role", "time_zone", "is_active", "created_at"]
     statement = upsert(User).from_select(names, rows, include_defaults=False).on_conflict_do_nothing()
-    return len(session.execute(statement.returning(User.id)).all())
+    made = session.execute(statement, execution_options={"synchronize_session": False})
+    return int(made.rowcount)  # type: ignore[attr-defined]

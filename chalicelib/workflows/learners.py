@@ -129,7 +129,7 @@ def with_column(session: Session) -> list[int]:
 
 
 def refresh_by_id(session: Session, workflow_id: int) -> dict[str, int] | None:
-    """Make accounts for new addresses, and let go those that have left: three statements, however many there are."""
+    """Make accounts for new addresses, and let go those that have left: a few statements, however many there are."""
     workflow = session.scalar(sa.select(Workflow).where(Workflow.id == workflow_id).with_for_update())
     if workflow is None:
         return None
@@ -138,26 +138,38 @@ def refresh_by_id(session: Session, workflow_id: int) -> dict[str, int] | None:
     if workflow.learner_column_id is None:
         session.execute(sa.delete(Learner).where(Learner.workflow_id == workflow_id))
         return {"learners": 0}
-    found = _addresses(workflow_id, workflow.learner_column_id, workflow.learner_column_id)
-    good = sa.select(found.c.email).where(found.c.email != "", sa.not_(_is_bad(found.c.email)), found.c.shared == 1)
+    good = _good_addresses(session, workflow_id, workflow.learner_column_id)
     made = accounts.add_learners(session, good)
     wanted = sa.select(User.id).where(User.email.in_(good))
-    gone = session.execute(
-        sa.delete(Learner)
-        .where(Learner.workflow_id == workflow_id, Learner.user_id.not_in(wanted))
-        .returning(Learner.user_id),
-        execution_options={"synchronize_session": False},
-    ).all()  # fmt: skip
+    gone = _done(
+        session, sa.delete(Learner).where(Learner.workflow_id == workflow_id, Learner.user_id.not_in(wanted))
+    )  # fmt: skip
     known = sa.select(Learner.user_id).where(Learner.workflow_id == workflow_id)
     rows = sa.select(sa.literal(workflow_id, sa.BigInteger), User.id).where(User.id.in_(wanted), User.id.not_in(known))
-    added = session.execute(
-        sa.insert(Learner).from_select(["workflow_id", "user_id"], rows).returning(Learner.user_id)
-    ).all()  # fmt: skip
+    added = _done(session, sa.insert(Learner).from_select(["workflow_id", "user_id"], rows))
     if added or gone:
         audit.record(
-            session, "learners_updated", workflow_id=workflow_id, added=len(added), gone=len(gone), accounts=made
+            session, "learners_updated", workflow_id=workflow_id, added=added, gone=gone, accounts=made
         )  # fmt: skip
-    return {"added": len(added), "gone": len(gone), "accounts": made}
+    return {"added": added, "gone": gone, "accounts": made}
+
+
+def _good_addresses(session: Session, workflow_id: int, column_id: int) -> sa.Select[tuple[str]]:
+    """Work out the usable addresses once, as a table that the transaction takes with it, and return the way to it."""
+    kept = sa.table("good_address", sa.column("email", sa.Text))
+    session.execute(sa.text("CREATE TEMPORARY TABLE IF NOT EXISTS good_address (email text) ON COMMIT DROP"))
+    session.execute(sa.delete(kept))
+    found = _addresses(workflow_id, column_id, column_id)
+    usable = (found.c.email != "", found.c.shared == 1, sa.not_(_is_bad(found.c.email)))
+    session.execute(sa.insert(kept).from_select(["email"], sa.select(found.c.email).where(*usable)))
+    session.execute(sa.text("ANALYZE good_address"))
+    return sa.select(kept.c.email)
+
+
+def _done(session: Session, statement: sa.Delete | sa.Insert) -> int:
+    """Carry out a change of many rows and return their number."""
+    changed = session.execute(statement, execution_options={"synchronize_session": False})
+    return int(changed.rowcount)  # type: ignore[attr-defined]
 
 
 def _is_column_gone(session: Session, workflow: Workflow) -> bool:
