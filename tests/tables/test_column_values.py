@@ -26,6 +26,7 @@ from chalicelib.tables.columns import create, groups, keeping, remove, retype
 from chalicelib.tables.columns.create import Details
 from chalicelib.tables.columns.groups import Deal
 from chalicelib.tables.columns.recipes import Recipe
+from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import service as uploads
 from chalicelib.workflows.models import Workflow
@@ -359,7 +360,7 @@ def test_a_change_of_type_does_what_its_preview_said(lab: Lab, way: tuple[str, s
         if old is not None and new is None and not (isinstance(old, str) and not old.strip(" \t\r\n\u00a0"))
     ]  # fmt: skip
     assert lab.column("x").type == said.type
-    uploads.undo(lab.session, lab.workflow, version.id, lab.user.id)
+    versions.restore(lab.session, lab.workflow, version.id, lab.user.id)
     assert (lab.values("x"), lab.column("x").type) == (before, kind)
 
 

@@ -198,7 +198,7 @@ def carry_out(
         keeping.data_changed(session, workflow.id, column_ids=[column.id])
         audit.record(
             session, "column_retyped", workflow_id=workflow.id, user_id=user_id, column_id=column.id,
-            name=column.name, old=old, new=found.type, kept=found.kept, lost=found.lost,
+            name=column.name, old=old, new=found.type, kept=found.kept, lost=found.lost, version=version.id,
         )  # fmt: skip
         session.flush()
     return version
