@@ -22,6 +22,7 @@ from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.exchange.routes import bp as exchange
 from chalicelib.logs import logger
 from chalicelib.settings import check_installation, settings
+from chalicelib.tables.charts.routes import bp as charts
 from chalicelib.tables.columns.routes import bp as columns
 from chalicelib.tables.columns.step_routes import bp as column_steps
 from chalicelib.tables.download_routes import bp as downloads
@@ -47,7 +48,7 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, attributes, column_steps, columns, conditions, downloads, exchange, history, learners,
+    accounts, actions, attributes, charts, column_steps, columns, conditions, downloads, exchange, history, learners,
     lifecycle, people, previews, rows, runs, sending, tables, tracking, uploads, views, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
