@@ -43,7 +43,10 @@ def check(raw: Any, *, has_table: bool) -> Document:
 
     `has_table` tells whether the learners are in the file. Raises errors.Invalid naming object and rule.
     """
-    raw = _storable(raw)
+    try:
+        raw = storable(raw)
+    except RecursionError:
+        raise errors.Invalid("The description is nested too deep.") from None
     about = _envelope(raw)
     document = Document(
         raw["format"], _text(about, "name"), _text(about, "description"), _time_zone(about),
@@ -65,14 +68,14 @@ def check(raw: Any, *, has_table: bool) -> Document:
     return document
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Return the value without the characters that the database has no place for."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("", value)
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [storable(item) for item in value]
     if isinstance(value, dict):
-        return {_UNSTORABLE.sub("", name): _storable(item) for name, item in value.items()}
+        return {_UNSTORABLE.sub("", name): storable(item) for name, item in value.items()}
     return value
 
 
@@ -99,7 +102,7 @@ def _text(about: Mapping[str, Any], name: str) -> str:
 
 def _time_zone(about: Mapping[str, Any]) -> str:
     zone = about.get("time_zone", "UTC")
-    return zone if isinstance(zone, str) and zone in available_timezones() else "UTC"
+    return zone if isinstance(zone, str) and zone in available_timezones() else ""
 
 
 def _rows(part: Part, found: Any) -> list[Row]:

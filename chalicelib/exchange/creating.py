@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
+from chalicelib.accounts.models import User
 from chalicelib.exchange.document import HERE, Document, Row, insertable
 from chalicelib.tables import arrivals, queries, store
 from chalicelib.workflows import parts
@@ -22,7 +23,8 @@ def workflow(session: Session, user_id: int, import_id: int, document: Document,
 
     Raises errors.Invalid (field `name`) when the name can't be used, errors.Conflict when the learners are gone.
     """
-    made = workflows.create(session, user_id, name, document.description, document.time_zone)
+    zone = document.time_zone or session.get_one(User, user_id).time_zone
+    made = workflows.create(session, user_id, name, document.description, zone)
     new = parts.insert(session, insertable(document), {_HERE: f"w{made.id}"})
     if document.columns:
         ids = {row["id"]: int(new[f"c{row['id']}"][1:]) for row in document.columns}

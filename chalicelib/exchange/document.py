@@ -31,13 +31,15 @@ Row = dict[str, Any]
 class Document:
     """The contents of a file but for the learners' values. `learners` is their number, None without a table.
 
+    An empty `time_zone` is that of whoever imports the file.
+
     `repairs` says what was wrong and is right now, `kept` what the product has no page for yet.
     """
 
     kind: str
     name: str = ""
     description: str = ""
-    time_zone: str = "UTC"
+    time_zone: str = ""
     learners: int | None = None
     rows: dict[str, list[Row]] = field(default_factory=lambda: {part.table: [] for part in PARTS})
     repairs: list[str] = field(default_factory=list)

@@ -15,6 +15,7 @@ from chalicelib import database, errors
 from chalicelib.audit import service as audit
 from chalicelib.aws import files
 from chalicelib.exchange import reading, service
+from chalicelib.exchange.check import storable
 from chalicelib.exchange.document import MESSAGES, WORKFLOW
 from chalicelib.exchange.models import CREATING, DONE, READ, READING, REFUSED, Import
 from chalicelib.logs import logger
@@ -86,7 +87,7 @@ def _note_problem(import_id: int, expected: str, state: str, problem: str) -> No
         session.execute(
             update(Import)
             .where(Import.id == import_id, Import.state == expected)
-            .values(state=state, problem=problem)
+            .values(state=state, problem=storable(problem))
         )  # fmt: skip
 
 

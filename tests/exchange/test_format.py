@@ -268,3 +268,22 @@ def test_nothing_waits_after_an_import(session: Session, exchange: Exchange, fil
         sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'learners' AND tablename LIKE 'i%'")
     )
     assert waiting == 0
+
+
+def test_signs_that_can_not_be_stored_are_left_out(session: Session, exchange: Exchange, file: Path) -> None:
+    imported = exchange.bring(tampered(file, put("columns", description="a\0b\ud800")), name="Other")
+    assert session.query(Column).filter_by(workflow_id=imported.workflow_id, name="sid").one().description == "ab"
+
+
+def test_a_description_without_end_in_its_depth_is_refused(exchange: Exchange, file: Path) -> None:
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(errors.Invalid):
+        exchange.bring(tampered(file, lambda described: described.update(columns=deep)), name="Other")
+
+
+def test_a_workflow_without_a_time_zone_gets_that_of_its_owner(exchange: Exchange, file: Path) -> None:
+    exchange.user.time_zone = "Europe/Madrid"
+    unknown = tampered(file, lambda described: described["workflow"].update(time_zone="Mars/Base"))
+    assert exchange.workflow(unknown, name="Other").time_zone == "Europe/Madrid"

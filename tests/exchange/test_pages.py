@@ -231,6 +231,7 @@ def test_messages_are_added_to_a_workflow_with_the_columns_it_lacks(people: Peop
     done = people.browser.get(page)
     assert "1 message added" in done.body
     assert "1 empty column came with it" in said(done)
+    assert people.browser.get("/imports/" + page.rpartition("/")[2]).status == 404
     table = people.browser.get(f"/workflows/{workflow_id}/table").body
     assert "Q1" in table
     assert people.count(f"SELECT position FROM ontask.column WHERE workflow_id = {workflow_id} AND name = 'Q1'") == 3

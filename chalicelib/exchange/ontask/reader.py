@@ -11,6 +11,7 @@ from typing import Any
 
 from chalicelib import errors
 from chalicelib.exchange import package
+from chalicelib.exchange.check import storable
 from chalicelib.exchange.document import MESSAGES, WORKFLOW, Document, Row
 from chalicelib.exchange.ontask import frames, layouts, messages, values
 from chalicelib.exchange.ontask.layouts import Item
@@ -42,7 +43,10 @@ def read(path: Path) -> Found:
 
     Raises errors.Invalid naming the object and the rule, errors.Limit for a file that is too large.
     """
-    found = package.parse(_unpacked(path), "The content of the file")
+    try:
+        found = storable(package.parse(_unpacked(path), "The content of the file"))
+    except RecursionError:
+        raise errors.Invalid("The content of the file is nested too deep.") from None
     if isinstance(found, list):
         return Found(_messages(layouts.items(found, "The file")))
     if not isinstance(found, dict) or "columns" not in found:
