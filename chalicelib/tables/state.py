@@ -212,9 +212,9 @@ def _order(written: str, columns: Mapping[int, Column]) -> Order:
 def _shown(query: Values, columns: Mapping[int, Column]) -> list[Column]:
     """Return the chosen columns in their order; those that are not there any more are left out.
 
-    They are in `columns` of an address, or each in a `column` of the form by which people choose them.
+    They are in `columns` of an address, or each in a `show` of the form by which people choose them.
     """
-    written = query.all("column") or query.get("columns").split(",")
+    written = query.all("show") or query.get("columns").split(",")
     numbers = dict.fromkeys(_number(part) or 0 for part in written)
     return [columns[number] for number in numbers if number in columns]
 

@@ -73,6 +73,7 @@ def test_a_column_is_set_for_all_that_match_and_for_nobody_else(
     page = client.follow(many(client, workflow, action="set", value="100", sure="1", **chosen))
     assert "“n” is set for 2 learners." in page.body
     assert [row[2] for row in contents(session, workflow)] == [1, 2, 3, 100, 5, 100]
+    assert "columns=" not in page.body
     undo(client, page)
     assert contents(session, workflow) == before
 

@@ -93,7 +93,7 @@ def test_columns_are_chosen_and_only_they_are_searched(
 ) -> None:
     chosen = f"{ids['n']},{ids['sid']}"
     assert heads(table(client, workflow, columns=chosen)) == ["n", "sid"]
-    assert heads(table(client, workflow, column=[ids["sid"], ids["x"]])) == ["sid", "x"]
+    assert heads(table(client, workflow, show=[ids["sid"], ids["x"]])) == ["sid", "x"]
     assert "Nobody found" in table(client, workflow, columns=chosen, search="josé").body
     hide = re.search(r'href="([^"]+)"[^>]*>Hide this column', table(client, workflow, columns=chosen).body)
     assert hide
