@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from chalicelib import signing
+from chalicelib import clock, signing
+from chalicelib.tables.models import View
 from chalicelib.web import cookies
 from chalicelib.workflows.models import Workflow
 from tests.conftest import Browser, Page
@@ -356,6 +357,24 @@ def test_deleting_shows_every_use_and_widens_nothing(desk: Desk) -> None:
     desk.undo(answer)
     assert desk.names()[:3] == ["sid", "name", "quiz"]
     assert "have to be repaired" not in desk.client.get(f"/workflows/{desk.workflow.id}/actions").body
+
+
+def test_views_and_the_learners_access_are_among_the_uses(desk: Desk) -> None:
+    quiz, now = desk.ids["quiz"], clock.now()
+    rule = {"all": [{"column": quiz, "op": "less", "value": "50"}]}
+    for name, columns, formula in (("low", [desk.ids["sid"]], rule), ("marks", [quiz], None), ("names", [], None)):
+        view = View(workflow_id=desk.workflow.id, name=name, columns=columns, created_at=now, updated_at=now)
+        view.filter = formula
+        desk.session.add(view)
+    desk.workflow.learner_column_id = quiz
+    desk.session.flush()
+    shown = plain(desk.page("quiz", "delete"))
+    assert "the view “low” shows nobody until its rules are repaired" in shown
+    assert "the view “marks” goes on without it" in shown
+    assert "names" not in shown
+    assert "who of your learners may sign in is reset" in shown
+    assert desk.post("quiz", "delete").status == 303
+    assert desk.session.scalar(text("SELECT count(learner_column_id) FROM ontask.workflow")) == 0
 
 
 def test_the_last_key_stays(desk: Desk) -> None:
