@@ -152,6 +152,8 @@ def test_figures_of_numbers_are_those_of_python(course: Class, values: list[floa
 
 @PERHAPS
 @example([5e-324, 1e-323])
+@example([1e28])
+@example([-1e99, 1e99, 1e15])
 @given(st.lists(st.none() | st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=20))
 def test_no_number_is_too_strange_for_its_picture(course: Class, values: list[float | None]) -> None:
     course.fill("double", values)

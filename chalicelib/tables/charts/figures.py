@@ -158,7 +158,9 @@ _NUMBER = {
                CASE WHEN hi > lo THEN CAST('1e' || CAST(floor(log((hi - lo) / 10)) AS integer) AS numeric) END AS power
         FROM ends""",
     "steps": """
-        SELECT lo, hi, CASE WHEN raw IS NULL OR ({whole} AND hi - lo <= 20) THEN 1
+        SELECT lo, hi, CASE WHEN raw IS NULL AND abs(lo) >= 1e15 AND NOT {whole}
+                                THEN CAST('1e' || CAST(floor(log(abs(lo))) AS integer) AS numeric)
+                            WHEN raw IS NULL OR ({whole} AND hi - lo <= 20) THEN 1
                             WHEN {whole} AND raw <= 1 THEN 1
                             WHEN raw <= power THEN power WHEN raw <= 2 * power THEN 2 * power
                             WHEN raw <= 5 * power THEN 5 * power ELSE 10 * power END AS step
