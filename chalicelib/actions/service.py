@@ -93,8 +93,9 @@ def copy(session: Session, user_id: int, action: Action) -> Action:
     """Add a copy of the message with its text, filter, conditions and sending choices."""
     now = clock.now()
     twin = Action(
-        workflow_id=action.workflow_id, kind=action.kind, name=_free(session, action.workflow_id, action.name),
-        description=action.description, text=action.text, filter=action.filter, send_defaults=action.send_defaults,
+        workflow_id=action.workflow_id, kind=action.kind,
+        name=free_name(session, action.workflow_id, f"Copy of {action.name}"), description=action.description,
+        text=action.text, filter=action.filter, send_defaults=action.send_defaults,
         created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(twin)
@@ -125,7 +126,7 @@ def delete(session: Session, user_id: int, action: Action) -> None:
 def restore(session: Session, user_id: int, action: Action) -> None:
     """Take a deleted message back, under another name when its own is in use by now."""
     if _is_used(session, action.workflow_id, action.name, action.id):
-        action.name = _free(session, action.workflow_id, action.name)
+        action.name = free_name(session, action.workflow_id, f"Copy of {action.name}")
     action.deleted_at = None
     _record(session, "action_restored", user_id, action)
 
@@ -176,6 +177,31 @@ def set_filter(
     _record(session, "action_filter_changed" if formula else "action_filter_removed", user_id, action)
 
 
+def follow_view(session: Session, user_id: int, view_id: int, formula: dict[str, Any] | None) -> None:
+    """Give the filter of a view, checked already, to the messages that share it."""
+    for action in _sharing(session, view_id):
+        if action.filter != formula:
+            action.filter, action.updated_at = formula, clock.now()
+            _record(session, "action_filter_changed", user_id, action)
+
+
+def leave_view(session: Session, user_id: int, action: Action) -> None:
+    """Keep the filter, but share it with the view no longer."""
+    action.view_id, action.updated_at = None, clock.now()
+    _record(session, "action_left_view", user_id, action)
+
+
+def end_view(session: Session, user_id: int, view_id: int) -> None:
+    """Let all messages that share the filter of a view keep it for themselves."""
+    for action in _sharing(session, view_id):
+        leave_view(session, user_id, action)
+
+
+def _sharing(session: Session, view_id: int) -> list[Action]:
+    # Deleted ones too: they come back with the filter that the view has then.
+    return list(session.scalars(select(Action).where(Action.view_id == view_id).order_by(Action.id).with_for_update()))
+
+
 def _record(session: Session, event_type: str, user_id: int, action: Action, **detail: Any) -> None:
     audit.record(
         session, event_type, workflow_id=action.workflow_id, user_id=user_id, action_id=action.id, name=action.name,
@@ -204,8 +230,9 @@ def _is_used(session: Session, workflow_id: int, name: str, but: int = 0) -> boo
     return session.scalar(query.where(Action.deleted_at.is_(None)).limit(1)) is not None
 
 
-def _free(session: Session, workflow_id: int, name: str) -> str:
-    made = name = f"Copy of {name}"[: MAX_NAME_LENGTH - 8]
+def free_name(session: Session, workflow_id: int, name: str) -> str:
+    """Return the name, with a number when a message of the workflow has it."""
+    made = name = name[: MAX_NAME_LENGTH - 8]
     number = 2
     while _is_used(session, workflow_id, made):
         made, number = f"{name} ({number})", number + 1
