@@ -101,9 +101,10 @@ def _typed(bare: Any, workflow_id: int, upload_id: int) -> float:
         for name, source in goes.items()
     )
     statements = [
-        f"SELECT count(*) FILTER (WHERE o.row_id IS NULL), count(*) FILTER (WHERE n.row_id IS NULL), {changed} FROM {join}",
-        f"CREATE TABLE learners.bare AS SELECT coalesce(o.row_id, {LEARNERS} + n.row_id) AS row_id, {', '.join(cells)}, "
-        f"n.t4, n.t5 FROM {join}",
+        f"SELECT count(*) FILTER (WHERE o.row_id IS NULL), count(*) FILTER (WHERE n.row_id IS NULL), {changed} "
+        f"FROM {join}",
+        f"CREATE TABLE learners.bare AS SELECT coalesce(o.row_id, {LEARNERS} + n.row_id) AS row_id, "
+        f"{', '.join(cells)}, n.t4, n.t5 FROM {join}",
         "ALTER TABLE learners.bare ADD PRIMARY KEY (row_id)",
         *(f"CREATE UNIQUE INDEX ON learners.bare ({key})" for key in keys),
         "ANALYZE learners.bare",

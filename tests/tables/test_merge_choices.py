@@ -1,4 +1,4 @@
-"""What people choose under Match: several keys, ways to compare them, a rule for each column; and what is remembered."""
+"""What people choose under Match: several keys, ways to compare them, a rule for each column; what is remembered."""
 
 from __future__ import annotations
 

@@ -78,7 +78,10 @@ def sheets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         (f"https://docs.google.com/spreadsheets/d/{PUBLIC}/edit?gid=7#gid=7", f"d/{PUBLIC}/export?format=csv&gid=7"),
         (f" https://DOCS.google.com/spreadsheets/u/1/d/{PUBLIC}/view ", f"d/{PUBLIC}/export?format=csv"),
         (f"https://docs.google.com/spreadsheets/d/{PUBLIC}", f"d/{PUBLIC}/export?format=csv"),
-        (f"https://docs.google.com/spreadsheets/d/e/{PUBLIC}/pubhtml?gid=3", f"d/e/{PUBLIC}/pub?output=csv&single=true&gid=3"),
+        (
+            f"https://docs.google.com/spreadsheets/d/e/{PUBLIC}/pubhtml?gid=3",
+            f"d/e/{PUBLIC}/pub?output=csv&single=true&gid=3",
+        ),
     ],
 )  # fmt: skip
 def test_a_link_from_the_address_bar_leads_to_the_tab_as_csv(link: str, path: str) -> None:
@@ -88,9 +91,11 @@ def test_a_link_from_the_address_bar_leads_to_the_tab_as_csv(link: str, path: st
 @pytest.mark.parametrize(
     "link",
     [
-        "http://docs.google.com/spreadsheets/d/aaaaaaaaaaaaaaaaaaaa/edit", "https://docs.google.com/document/d/aaaaaaaaaaaaaa",
+        "http://docs.google.com/spreadsheets/d/aaaaaaaaaaaaaaaaaaaa/edit",
+        "https://docs.google.com/document/d/aaaaaaaaaaaaaa",
         "https://docs.google.com.evil.example/spreadsheets/d/aaaaaaaaaaaaaaaaaaaa", "file:///etc/passwd",
-        "https://docs.google.com@10.0.0.1/spreadsheets/d/aaaaaaaaaaaaaaaaaaaa", "https://169.254.169.254/latest", "", "a",
+        "https://docs.google.com@10.0.0.1/spreadsheets/d/aaaaaaaaaaaaaaaaaaaa", "https://169.254.169.254/latest",
+        "", "a",
         "https://docs.google.com:444/spreadsheets/d/aaaaaaaaaaaaaaaaaaaa", "https://docs.google.com/" + "a" * 2000,
     ],
 )  # fmt: skip

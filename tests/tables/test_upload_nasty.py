@@ -83,8 +83,8 @@ def read(session: Session, workflow: Workflow, tmp_path: Path) -> Read:
         pytest.param('sid,name\n1,"a"b\n',
                      'Line 2 can\'t be read: text follows after the closing quote (") of a cell.',
                      id="text after a quote"),
-        pytest.param('"sid,name\n1,2\n', 'Line 1, with the column names, can\'t be read: a quote (") opens a cell and is'
-                     " never closed.", id="an open quote in the header"),
+        pytest.param('"sid,name\n1,2\n', 'Line 1, with the column names, can\'t be read: a quote (") opens a cell and'
+                     " is never closed.", id="an open quote in the header"),
         pytest.param('sid,essay\n1,"' + "x" * 140_000 + '\n2,"b"\n', "Line 2 can't be read: a cell is very long; is a"
                      ' closing quote (") missing?', id="a quote that swallows the file"),
         pytest.param(b"%PDF-1.7 x", no_table("a PDF document"), id="PDF"),
@@ -122,7 +122,8 @@ def test_a_file_that_is_no_table_is_refused(read: Read, content: bytes | str, re
                      id="empty cells at the end of rows"),
         pytest.param("sid,name,,\n1,a,,\n", 1, ["Column 3 has neither a name nor a value and was left out.",
                      "Column 4 has neither a name nor a value and was left out."], id="empty columns at the end"),
-        pytest.param(b"sid,name\n1,A\0na\n", 1, ["1 invisible characters (code 0) were left out."], id="zeros in cells"),
+        pytest.param(b"sid,name\n1,A\0na\n", 1, ["1 invisible characters (code 0) were left out."],
+                     id="zeros in cells"),
         pytest.param(b"sid,name\n1,M\xfcl\x81\n", 1,
                      ["1 characters are unreadable in Windows-1252 (Western Europe) and shown as �."],
                      id="letters that Windows does not know"),
@@ -170,12 +171,13 @@ def test_a_header_that_can_not_stay_is_repaired_and_marked(read: Read, header: s
     [
         pytest.param(["007", "12"], "text", "leading zeros kept", id="leading zeros"),
         pytest.param(["1234567890123456", "1234567890123457"], "text", "long numbers kept digit by digit", id="long"),
-        pytest.param(["1,5", "2,5"], "text", "looks like numbers with decimal commas; say so under “Read as” to calculate"
-                     " with them", id="decimal commas"),
+        pytest.param(["1,5", "2,5"], "text", "looks like numbers with decimal commas; say so under “Read as” to"
+                     " calculate with them", id="decimal commas"),
         pytest.param(["85%", "9%"], "text", "looks like percentages; say so under “Read as” to calculate with them",
                      id="percentages"),
         pytest.param(["01/02/2026", "03/04/2026"], "text",
-                     "looks like dates; say under “Read as” whether the day or the month comes first", id="either date"),
+                     "looks like dates; say under “Read as” whether the day or the month comes first",
+                     id="either date"),
         pytest.param(["01/31/2026", "03/04/2026"], "text",
                      "dates with the month first; choose that under “Read as” to use them as dates", id="month first"),
         pytest.param(["2026-01-05 10:00", "2026-01-06"], "datetime", "times without an offset are read as those of UTC",

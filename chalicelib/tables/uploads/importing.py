@@ -176,7 +176,7 @@ def _index(session: Session, workflow_id: int, key_ids: Sequence[int]) -> None:
 
 def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> dict[str, Any]:
     existing = queries.columns(session, workflow.id)
-    summary = merge.dry_run(session, workflow.id, upload.id, plan, existing)
+    summary = merge.dry_run(session, workflow.id, upload.id, plan, existing, samples=False)
     refuse(summary, plan)
     found = merge.pairs(session, upload.id, plan, existing)
     additional = [wanted for wanted in plan.columns if not wanted.target]

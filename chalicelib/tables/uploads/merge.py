@@ -85,13 +85,14 @@ def _settle(pair: Pair, *, is_match: bool, replaces: bool) -> None:
 
 
 def dry_run(
-    session: Session, workflow_id: int, upload_id: int, plan: Plan, existing: Sequence[Column]
+    session: Session, workflow_id: int, upload_id: int, plan: Plan, existing: Sequence[Column],
+    *, samples: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
-    """Count in one statement what the import would do; see `_summary` for the answer's parts."""
+    """Count in one statement what the import would do, with examples; see `_summary` for the answer's parts."""
     found = pairs(session, upload_id, plan, existing)
     _check_matching_keys(session, workflow_id, upload_id, plan, existing)
     others = _other_keys(plan, found, existing)
-    query = _dry_run_sql(workflow_id, upload_id, plan, found, others)
+    query = _dry_run_sql(workflow_id, upload_id, plan, found, others, SAMPLES if samples else 0)
     session.execute(text("SET LOCAL work_mem = '64MB'"))
     row = session.execute(text(query)).mappings().one()
     result = _summary(dict(row), plan, found, others)
@@ -129,7 +130,7 @@ def _check_matching_keys(
     session: Session, workflow_id: int, upload_id: int, plan: Plan, existing: Sequence[Column]
 ) -> None:  # fmt: skip
     """Raise errors.Invalid when two rows of the file, or of the table, are one learner by the chosen keys."""
-    if not plan.keys:
+    if not plan.keys or (plan.is_exact and _is_proven(plan)):
         return
     file_key = " || ' / ' || ".join(f"CAST({_compared(plan, f'n{number}')} AS text)" for number, _ in plan.keys)
     source = f"{staging.source(upload_id, plan.kinds(), plan.read_as)} AS n"
@@ -147,6 +148,12 @@ def _check_matching_keys(
         told = "; ".join(f"“{one['value']}” {one['count']:,} times" for one in shared)
         message = f"“{name}” of the table would not tell learners apart: it has {told}."
         raise errors.Invalid(message, {"key_column": message})
+
+
+def _is_proven(plan: Plan) -> bool:
+    """Tell whether an index has shown already that no two rows of the file share the key as it is read."""
+    ((number, _),) = plan.keys
+    return number in plan.unique and plan.wanted(number).kind == plan.read_as[number]
 
 
 def _count_loosely(
@@ -236,35 +243,39 @@ def changes(plan: Plan, found: Sequence[Pair]) -> list[tuple[Pair, str, str]]:
 
 
 def _dry_run_sql(
-    workflow_id: int, upload_id: int, plan: Plan, found: Sequence[Pair], others: Sequence[Column]
+    workflow_id: int, upload_id: int, plan: Plan, found: Sequence[Pair], others: Sequence[Column], limit: int
 ) -> str:  # fmt: skip
     kept = _kept(plan)
     counts = [
         "count(*) FILTER (WHERE row_id IS NULL) AS new", f"count(*) FILTER (WHERE {BOTH}) AS matched",
         "count(*) FILTER (WHERE line IS NULL) AS missing", f"count(*) FILTER (WHERE {kept}) AS after",
-        _sample("jsonb_build_array(label)", "row_id IS NULL", "new_samples"),
-        _sample("jsonb_build_array(label)", "line IS NULL", "missing_samples"),
+        _sample("jsonb_build_array(label)", "row_id IS NULL", "new_samples", limit),
+        _sample("jsonb_build_array(label)", "line IS NULL", "missing_samples", limit),
     ]  # fmt: skip
     outcomes = {column.id: f"o{column.id}" for column in others}
+    written = {pair.column.id for pair in found}
     for pair, outcome, differs in changes(plan, found):
         old, new, key = f"o{pair.column.id}", f"n{pair.wanted.number}", pair.column.id
         outcomes[key] = outcome
         counts.append(f"count(*) FILTER (WHERE {differs}) AS changed_{key}")
         counts.append(f"count(*) FILTER (WHERE {BOTH} AND {new} IS NULL AND {old} IS NOT NULL) AS blank_{key}")
         shown = f"jsonb_build_array(label, left(CAST({old} AS text), 80), left(CAST({outcome} AS text), 80))"
-        counts.append(_sample(shown, differs, f"samples_{key}"))
+        counts.append(_sample(shown, differs, f"samples_{key}", limit))
     for column in others:
         key, value = column.id, _key_outcome(column, plan, found, outcomes)
         counts.append(f"count(*) FILTER (WHERE {kept} AND {value} IS NULL) AS blanks_k{key}")
-        counts.append(
-            f"count({value}) FILTER (WHERE {kept}) - count(DISTINCT {value}) FILTER (WHERE {kept}) AS shared_k{key}"
-        )
+        if column.id in written:
+            counts.append(
+                f"count({value}) FILTER (WHERE {kept}) - count(DISTINCT {value}) FILTER (WHERE {kept}) AS shared_k{key}"
+            )
+            counts.append(
+                f"(SELECT coalesce(jsonb_agg(v), '[]') FROM (SELECT CAST({value} AS text) AS v FROM j WHERE {kept} AND "
+                f"{value} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT {SAMPLES}) AS s) "
+                f"AS shared_values_k{key}"
+            )
+        else:  # what nobody writes to stays different
+            counts += [f"0 AS shared_k{key}", f"CAST('[]' AS jsonb) AS shared_values_k{key}"]
         counts.append(_sample("jsonb_build_array(label)", f"{kept} AND {value} IS NULL", f"blank_rows_k{key}"))
-        counts.append(
-            f"(SELECT coalesce(jsonb_agg(v), '[]') FROM (SELECT CAST({value} AS text) AS v FROM j WHERE {kept} AND "
-            f"{value} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT {SAMPLES}) AS s) "
-            f"AS shared_values_k{key}"
-        )
     return f"""
         WITH j AS MATERIALIZED ({joined(workflow_id, upload_id, plan, found, others)})
         SELECT {", ".join(counts)},
@@ -304,8 +315,10 @@ def detail(
         yield tuple(row[2:])
 
 
-def _sample(shown: str, condition: str, name: str) -> str:
-    picked = f"SELECT {shown} AS x FROM j WHERE {condition} ORDER BY line, row_id LIMIT {SAMPLES}"
+def _sample(shown: str, condition: str, name: str, limit: int = SAMPLES) -> str:
+    if not limit:
+        return f"CAST('[]' AS jsonb) AS {name}"
+    picked = f"SELECT {shown} AS x FROM j WHERE {condition} ORDER BY line, row_id LIMIT {limit}"
     return f"(SELECT coalesce(jsonb_agg(x), '[]') FROM ({picked}) AS picked) AS {name}"
 
 

@@ -60,7 +60,8 @@ class Plan:
     """Everything an import needs to know; made from an upload's `understood` and `choices`.
 
     `keys` are pairs of a column's number in the file and the id of the existing column it is compared with; all pairs
-    must be equal. `rules` are the exceptions from `wins`, by number.
+    must be equal. `rules` are the exceptions from `wins`, by number; `unique` are the numbers of columns whose texts
+    are proven to be different.
     """
 
     method: str
@@ -73,6 +74,7 @@ class Plan:
     keys: list[tuple[int, int]] = field(default_factory=list)
     ignore_case: bool = False
     as_numbers: bool = False
+    unique: frozenset[int] = frozenset()
     unmark: list[int] = field(default_factory=list)
 
     @property
@@ -173,7 +175,8 @@ def make(understood: Mapping[str, Any], choices: Mapping[str, Any], existing: Se
         plan = Plan(CREATE, columns, read_as, add_number=bool(choices.get("add_number")))
         _check_keys(plan)
         return plan
-    plan = Plan(choices.get("method") or UPDATE, columns, read_as)
+    unique = frozenset(column["number"] for column in understood["columns"] if column["unique"])
+    plan = Plan(choices.get("method") or UPDATE, columns, read_as, unique=unique)
     plan.rows, plan.wins = choices.get("rows") or "outer", choices.get("wins") or "keep"
     plan.unmark = [int(column_id) for column_id in choices.get("unmark", [])]
     if plan.method not in {UPDATE, REPLACE} or plan.rows not in ROWS or plan.wins not in WINS:
