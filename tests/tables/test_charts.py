@@ -34,7 +34,7 @@ NOTHING = "–"
 
 def shown(page: Page) -> dict[str, str]:
     """The figures of a page by their names."""
-    table = re.search(r'<table class="figures">(.*?)</table>', page.body, re.S)
+    table = re.search(r'<table class="chart-figures">(.*?)</table>', page.body, re.S)
     assert table, page.body
     found = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', table[1], re.S)
     return {unescape(name): unescape(value) for name, value in found}
@@ -268,10 +268,10 @@ def test_a_learner_is_placed_among_the_class(course: Class) -> None:
     )  # fmt: skip
     said = {name: text_of(course.chart(name, row=1, htmx=True)) for name in ("quiz", "seen", "program", "passed")}
     assert "62: 3rd highest of 5, the median." in said["quiz"]
-    assert "2026-03-01 09:00: 1st earliest of 3, before the median." in said["seen"]
+    assert "2026-03-01 09:00: the earliest of 3, before the median." in said["seen"]
     assert "FASS: like 4 of 5." in said["program"]
     assert "yes: like 2 of 4." in said["passed"]
-    assert "90: 1st highest of 5 (with 1 other), above the median." in text_of(course.chart("quiz", row=2))
+    assert "90: the highest of 5 (with 1 other), above the median." in text_of(course.chart("quiz", row=2))
     assert "SCIE: nobody else has this." in text_of(course.chart("program", row=3))
     nothing = course.chart("quiz", row=6, htmx=True)
     assert "No value here; 1 learner of 6 have none." in text_of(nothing)
@@ -310,9 +310,9 @@ def test_the_dashboard_asks_for_each_chart_only_when_it_is_in_sight(
 
 def test_the_dashboard_shows_chosen_columns(course: Class) -> None:
     course.make({"sid": "text", "quiz": "integer", "mean": "double"}, [("a", 1, 2.0)])
-    page = course.dashboard(column=[course.ids["mean"]])
+    page = course.dashboard(show=[course.ids["mean"]])
     assert re.findall(r'hx-get="[^"]*/dashboard/(\d+)\?', page.body) == [str(course.ids["mean"])]
-    assert course.dashboard(column=[course.ids["sid"]]).body.count("There is nothing to draw") == 1
+    assert course.dashboard(show=[course.ids["sid"]]).body.count("There is nothing to draw") == 1
 
 
 def test_the_dashboard_of_a_view_is_about_its_learners_and_columns(course: Class) -> None:

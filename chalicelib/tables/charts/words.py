@@ -126,7 +126,8 @@ class Words:
             return f"{value}: like {own.same:,} of {figures.present:,}."
         rank, way = (own.higher, "highest") if figures.kind == "number" else (own.lower, "earliest")
         shared = f" (with {_plural(own.same - 1, 'other')})" if own.same > 1 else ""
-        return f"{value}: {ordinal(rank + 1)} {way} of {figures.present:,}{shared}{self._side(own.value)}."
+        place = f"{ordinal(rank + 1)} {way}" if rank else f"the {way}"
+        return f"{value}: {place} of {figures.present:,}{shared}{self._side(own.value)}."
 
     def _side(self, value: Any) -> str:
         median = self.figures.median

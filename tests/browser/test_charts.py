@@ -1,0 +1,62 @@
+"""The dashboard, a column's statistics and a learner's place in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy.orm import Session
+
+from chalicelib import database
+from chalicelib.workflows.models import Workflow
+from local import postgres
+from tests.browser.conftest import DESKTOP, PHONE, Visit
+from tests.browser.test_table import COLUMNS, learner
+from tests.factories import make_table
+
+
+@pytest.fixture
+def course(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+    """The table page of 120 learners."""
+    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
+    visit.page.fill("input[name=name]", "Biology 101")
+    visit.page.get_by_role("button", name="Create the workflow").click()
+    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
+    workflow_id = int(visit.page.url.rpartition("/")[2])
+    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
+    with Session(engine) as session:
+        make_table(session, session.get_one(Workflow, workflow_id), COLUMNS, [learner(n) for n in range(1, 121)])
+        session.commit()
+    engine.dispose()
+    visit.go(f"/workflows/{workflow_id}/table")
+    return visit
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_charts_come_when_they_are_in_sight_and_are_accessible(course: Visit, size: dict[str, int]) -> None:
+    page = course.page
+    page.set_viewport_size(size)
+    page.get_by_role("link", name="Dashboard").click()
+    cards, pictures = page.locator(".chart-card"), page.locator("svg.picture")
+    expect(cards).to_have_count(19)
+    expect(cards.nth(3).locator(".chart-figures")).to_have_count(0 if size == PHONE else 1)
+    assert pictures.count() < 19
+    last = cards.last
+    last.scroll_into_view_if_needed()
+    expect(last.get_by_role("img")).to_be_visible()
+    last.get_by_text("The chart as a table").click()
+    expect(last.get_by_role("columnheader", name="Learners")).to_be_visible()
+    course.check()
+    with page.expect_download() as download:
+        last.get_by_role("link", name="Download picture").click()
+    assert download.value.suggested_filename.endswith(".svg")
+    page.get_by_role("button", name="Columns").click()
+    course.check()
+    page.keyboard.press("Escape")
+    last.get_by_role("heading").get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("week 12")
+    course.check()
+    course.go(re.sub(r"/dashboard.*", "/table/rows/3", page.url))
+    expect(page.locator(".own-place").first).to_be_visible()
+    course.check()
