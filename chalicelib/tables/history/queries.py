@@ -17,8 +17,9 @@ from chalicelib.workflows.models import Workflow
 
 PAGE_SIZE = 50
 SHOWN_ROWS = 10
-#: What can still be done about a change: bring the table before it back, take it back by itself, neither.
-RESTORE, UNDO, DONE, GONE, NOTHING = "restore", "undo", "done", "gone", ""
+#: What can still be done about a change: bring the table before it back; take it back by itself; that, but after the
+#: table of a later change was brought back; or nothing, because it was taken back, is not kept any more, or can't be.
+RESTORE, UNDO, LATER, DONE, GONE, NOTHING = "restore", "undo", "later", "done", "gone", ""
 
 
 @dataclass(frozen=True)
@@ -73,24 +74,27 @@ def lines(session: Session, workflow_id: int, before: int | None = None) -> list
     kept = {version.id for version in versions.listed(session, workflow_id)}
     back = set(session.scalars(_RESTORED, {"workflow_id": workflow_id}))
     present = set(store.columns_in(session, store.table(workflow_id)))
+    elsewhere = {column for one in kept for column in store.columns_in(session, store.version_table(one))}
     found = []
     for row in session.execute(_LINES, values):
         version_id = row.detail.get("version")
         if version_id is None:
-            way = _way(row.type, row.detail, present)
+            way = _way(row.type, row.detail, present, elsewhere)
         else:
             way = RESTORE if version_id in kept else DONE if version_id in back else GONE
         found.append(Line(row.id, row.at, row.type, row.who, row.detail, way, version_id))
     return found
 
 
-def _way(event_type: str, detail: Mapping[str, Any], present: Collection[str]) -> str:
+def _way(
+    event_type: str, detail: Mapping[str, Any], present: Collection[str], elsewhere: Collection[str]
+) -> str:  # fmt: skip
     if event_type not in service.REVERSIBLE:
         return NOTHING
     if detail.get("taken_back"):
         return DONE
     if event_type == "column_deleted" and f"c{detail['column_id']}" not in present:
-        return GONE
+        return LATER if f"c{detail['column_id']}" in elsewhere else GONE
     return UNDO
 
 
