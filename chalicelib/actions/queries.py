@@ -39,7 +39,7 @@ def names(columns: Columns, conditions: Iterable[Condition], attributes: Iterabl
 def labels(session: Session, workflow_id: int) -> dict[int, str]:
     """Return the names of the workflow's messages by id, in the order of the alphabet."""
     query = sa.select(Action.id, Action.name).where(Action.workflow_id == workflow_id, Action.deleted_at.is_(None))
-    return dict(session.execute(query.order_by(Action.name, Action.id)).tuples().all())
+    return dict(session.execute(query.order_by(Action.name, Action.id)).all())
 
 
 def used(action: Action) -> set[str]:
