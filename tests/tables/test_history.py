@@ -65,7 +65,8 @@ def looks(page: Page) -> list[str]:
 
 
 def undos(page: Page) -> list[str]:
-    return re.findall(r'action="([^"]*/changes/\d+/undo)"', page.body)
+    """The addresses behind the buttons of the lines; the message on top has another one."""
+    return re.findall(r'action="([^"]*/changes/\d+/undo)"', page.body.partition('<ol class="history">')[2])
 
 
 def figures(page: Page) -> list[int]:
