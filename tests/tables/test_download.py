@@ -167,9 +167,7 @@ def test_the_file_is_what_the_view_shows(
     assert re.search(r"#Biology 101 – Some people \d{4}-\d\d-\d\d\.json$", link.location)
 
 
-def test_json_keeps_every_value(
-    client: Browser, workflow: Workflow, session: Session, store: dict[str, bytes]
-) -> None:
+def test_json_keeps_every_value(client: Browser, workflow: Workflow, session: Session, store: dict[str, bytes]) -> None:
     make_table(session, workflow, MIXED, MIXED_ROWS)
     download(client, workflow, session, format="json")
     (body,) = store.values()
