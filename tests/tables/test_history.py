@@ -241,6 +241,14 @@ def test_emptying_everything_is_restored_with_the_messages(table: Course) -> Non
         assert session.scalars(select(Action.deleted_at)).all() == [None]
 
 
+def test_emptying_the_rows_alone_takes_no_messages_along(table: Course) -> None:
+    assert table.browser.post(f"{table.path}/flush", {"what": flushing.ROWS}).status == 303
+    (look,) = looks(table.browser.get(f"{table.path}/history"))
+    page = table.browser.get(look)
+    assert figures(page) == [3, 0, 0, 0]
+    assert "Messages, conditions and views" not in page.body
+
+
 def test_a_filter_on_a_column_that_goes_away_blocks_and_is_said_before(table: Course, tmp_path: Path) -> None:
     merge(table, tmp_path, "sid,extra\ns1,6\n")
     rule = {"all": [{"column": column_id(table, "extra"), "op": "equal", "value": "6"}]}

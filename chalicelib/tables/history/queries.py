@@ -105,16 +105,20 @@ def kept(session: Session, workflow_id: int) -> Kept:
 
 
 _EVENT_OF = text("""
-    SELECT id, type FROM ontask.event
+    SELECT id, type, coalesce(jsonb_typeof(detail -> 'gone') = 'object' AND detail -> 'gone' <> '{}', false) AS others
+    FROM ontask.event
     WHERE workflow_id = :workflow_id AND detail @> jsonb_build_object('version', CAST(:version_id AS bigint))
     ORDER BY id LIMIT 1
 """)
 
 
-def event_of(session: Session, version: TableVersion) -> tuple[int, str]:
-    """Return id and type of the change before which the version was kept; 0 and "" when the log does not say."""
+def event_of(session: Session, version: TableVersion) -> tuple[int, str, bool]:
+    """Return id and type of the change before which the version was kept, and whether messages or views went with it.
+
+    Id 0 and type "" when the log does not say.
+    """
     row = session.execute(_EVENT_OF, {"workflow_id": version.workflow_id, "version_id": version.id}).one_or_none()
-    return (row.id, row.type) if row else (0, "")
+    return (row.id, row.type, row.others) if row else (0, "", False)
 
 
 def was_restored(session: Session, workflow_id: int, version_id: int) -> bool:

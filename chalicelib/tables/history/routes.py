@@ -55,7 +55,7 @@ def show_version(request: Request, version_id: int) -> Answer:
         "tables/history/_difference.html" if request.wants_part and wanted else "tables/history/version.html",
         version=version, rows=queries.first_rows(session, version), difference=difference,
         told=words.columns(difference.columns) if difference else [], type_names=cells.TYPE_NAMES, shown=cells.shown,
-        uses=used, event=queries.event_of(session, version)[1],
+        uses=used, others=queries.event_of(session, version)[2],
         zone=zone_of(request), max_shown=cells.MAX_SHOWN, can_edit=_can_edit(request), size=words.size,
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ def restore_version(request: Request, version_id: int) -> Answer:
         if not queries.was_restored(session, workflow.id, version_id):
             raise
         return redirect("tables.show_history", workflow_id=workflow.id, flash="This table was brought back already.")
-    event_id, event_type = queries.event_of(session, version)
+    event_id, event_type, _ = queries.event_of(session, version)
     if event_type == "workflow_flushed":  # messages and views went with the table, and come back with it
         flushing.take_back(session, request.user, workflow, event_id)
         before = versions.listed(session, workflow.id)[0]
