@@ -23,7 +23,7 @@ from tests.exchange.frames import Call, dumps
 
 def packed(content: Any) -> bytes:
     """A file as OnTask writes it."""
-    return gzip.compress(json.dumps(content).encode())
+    return gzip.compress(json.dumps(content).encode(), mtime=0)
 
 
 def encoded(made: Call, protocol: int = 5) -> str:
