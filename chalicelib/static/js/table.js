@@ -122,7 +122,8 @@ document.addEventListener("toggle", (event) => {
   if (event.newState !== "open" || !menu.classList?.contains("menu")) return;
   const button = document.querySelector(`[popovertarget="${menu.id}"]`).getBoundingClientRect();
   const left = Math.max(8, Math.min(button.left, innerWidth - menu.offsetWidth - 8));
-  menuPlace.replaceSync(`.menu:popover-open { inset: ${button.bottom + 4}px auto auto ${left}px; }`);
+  const top = Math.max(8, Math.min(button.bottom + 4, innerHeight - menu.offsetHeight - 8));
+  menuPlace.replaceSync(`.menu:popover-open { inset: ${top}px auto auto ${left}px; }`);
 }, true);
 
 addEventListener("resize", freeze);
