@@ -1,17 +1,18 @@
 """The Chalice application: it declares, `chalicelib` does.
 
 Routes are in the blueprints. Every other function is declared here, because a handler in a blueprint would be
-loaded without this module and its middleware (Chalice issue 1566).
+loaded without this module and its middleware (Chalice issue 1566). They load what they do when they are called: pages
+start sooner without it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice import Chalice, Cron, Response
 from chalice.app import CloudWatchEvent, SQSEvent
 
-from chalicelib import errors, functions, operations
+from chalicelib import errors
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.preview_routes import bp as previews
@@ -37,6 +38,9 @@ from chalicelib.workflows.learner_routes import bp as learners
 from chalicelib.workflows.lifecycle_routes import bp as lifecycle
 from chalicelib.workflows.people_routes import bp as people
 from chalicelib.workflows.routes import bp as workflows
+
+if TYPE_CHECKING:
+    from chalicelib import functions
 
 #: How many of each function a queue keeps busy; as many are reserved for it in `.chalice/config.json`, because messages
 #: for a function that is throttled are counted as failed.
@@ -79,12 +83,16 @@ def static_file() -> Response:
 @app.on_sqs_message(queue=settings().jobs_queue, batch_size=1, maximum_concurrency=AT_ONCE)
 def work_job(event: SQSEvent) -> functions.Failures:
     """Do imports, exports, planning."""
+    from chalicelib import functions
+
     return functions.work_job(event.to_dict(), event.context)
 
 
 @app.on_sqs_message(queue=settings().outbox_queue, batch_size=1, maximum_concurrency=AT_ONCE)
 def send_batch(event: SQSEvent) -> functions.Failures:
     """Send the next mails of a lane."""
+    from chalicelib import functions
+
     return functions.send_batch(event.to_dict(), event.context)
 
 
@@ -93,22 +101,30 @@ def send_batch(event: SQSEvent) -> functions.Failures:
 )
 def record_events(event: SQSEvent) -> functions.Failures:
     """Write down what became of mails."""
+    from chalicelib import functions
+
     return functions.record_events(event.to_dict(), event.context)
 
 
 @app.lambda_function()
 def run_due(_event: dict[str, Any], context: Any) -> None:
     """Wake what is due; invoked by alarms."""
+    from chalicelib import functions
+
     functions.run_due(context)
 
 
 @app.schedule(Cron(17, 3, "*", "*", "?", "*"))
 def tidy(event: CloudWatchEvent) -> None:
     """Do the daily round, once a night."""
+    from chalicelib import functions
+
     functions.tidy(event.context)
 
 
 @app.lambda_function()
 def migrate(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Bring the schema up to date, and do what else the operator's command asks."""
+    from chalicelib import operations
+
     return operations.do(event)
