@@ -1,4 +1,5 @@
 // The sheet: move between cells with the arrow keys, open one with Enter or a click; keys stay in sight.
+import "./menus.js";
 
 const sheet = () => document.getElementById("learners");
 const cellsOf = (row) => [...row.cells].filter((cell) => cell.matches("td:not(.pick)"));
@@ -6,8 +7,7 @@ const cellsOf = (row) => [...row.cells].filter((cell) => cell.matches("td:not(.p
 // Several columns are frozen beside each other: each begins where those before it end. The places are rules of a style
 // sheet, not attributes of cells: parts of the page that are kept and put back would bring those as inline styles.
 const places = new CSSStyleSheet();
-const menuPlace = new CSSStyleSheet();
-document.adoptedStyleSheets = [...document.adoptedStyleSheets, places, menuPlace];
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, places];
 
 function freeze() {
   const table = sheet();
@@ -115,16 +115,6 @@ document.addEventListener("htmx:after:swap", () => {
   if (table && !table.dataset.ready) { table.dataset.ready = "1"; prepare(); }
   else freeze();
 });
-
-// A menu opens below its button, inside the window.
-document.addEventListener("toggle", (event) => {
-  const menu = event.target;
-  if (event.newState !== "open" || !menu.classList?.contains("menu")) return;
-  const button = document.querySelector(`[popovertarget="${menu.id}"]`).getBoundingClientRect();
-  const left = Math.max(8, Math.min(button.left, innerWidth - menu.offsetWidth - 8));
-  const top = Math.max(8, Math.min(button.bottom + 4, innerHeight - menu.offsetHeight - 8));
-  menuPlace.replaceSync(`.menu:popover-open { inset: ${top}px auto auto ${left}px; }`);
-}, true);
 
 addEventListener("resize", freeze);
 sheet()?.setAttribute("data-ready", "1");
