@@ -36,10 +36,10 @@ def test_a_try_is_done_when_the_queue_and_the_alarm_have_worked(
     assert ask(do="look", jobs=jobs) == {"queue": "queued", "alarm": "queued", "mail": None}
     ((queue, body, _),) = no_aws.wakeups
     assert queue.endswith("jobs")
-    app.functions.work_job({"Records": [{"messageId": "1", "body": str(body).replace("'", '"')}]}, Context())
+    app.work_job({"Records": [{"messageId": "1", "body": str(body).replace("'", '"')}]}, Context())
     assert ask(do="look", jobs=jobs) == {"queue": "done", "alarm": "queued", "mail": None}
     frozen_clock.advance(minutes=2)
     app.run_due({}, Context())
     _, body, _ = no_aws.wakeups[-1]
-    app.functions.work_job({"Records": [{"messageId": "2", "body": str(body).replace("'", '"')}]}, Context())
+    app.work_job({"Records": [{"messageId": "2", "body": str(body).replace("'", '"')}]}, Context())
     assert ask(do="look", jobs=jobs)["alarm"] == "done"

@@ -96,18 +96,24 @@ function showSignIn() {
 // The page's own address with the learner that is shown; an open panel has one of its own.
 const here = () => root.dataset.here + location.search;
 
+// It is awaited before anything else changes the preview: an answer that comes late would put the old learner back.
+let refreshing = null;
+
 function refresh() {
-  return htmx.ajax("GET", here(), { source: "#preview", target: "#preview", select: "#preview", selectOOB: "#who", swap: "outerMorph" });
+  const mine = Promise.resolve(htmx.ajax("GET", here(), {
+    source: "#preview", target: "#preview", select: "#preview", selectOOB: "#who", swap: "outerMorph",
+  })).catch(() => {}).then(() => { if (refreshing === mine) refreshing = null; });
+  refreshing = mine;
 }
 
 // Whatever leaves the page or shows the message waits until the text is stored.
 let passing = false;
 
 function afterSaving(event, again) {
-  if (!saver.isDirty || passing) return;
+  if (passing || !(saver.isDirty || refreshing)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  saver.flush().then(() => { passing = true; again(); passing = false; });
+  saver.flush().then(() => refreshing).then(() => { passing = true; again(); passing = false; });
 }
 
 document.addEventListener("click", (event) => {
