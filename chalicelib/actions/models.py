@@ -1,4 +1,4 @@
-"""Messages and their conditions. Texts and formulas hold ids; names are looked up when somebody sees them."""
+"""Actions and their conditions. Texts and formulas hold ids; names are looked up when somebody sees them."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from chalicelib.database.base import Id
 
 
 class Action(Base):
-    """One message. `version` counts saves of the text, so that a stale save can be refused.
+    """One action, of one of the kinds in `kinds`. `version` counts saves of the text: a stale save can be refused.
 
     While `view_id` is set the filter is that view's: whoever changes one of them changes both. `kept` holds parts of an
     imported message that no page shows yet, such as the questions of a survey; see docs/export-format.md.

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
+from chalicelib.actions.kinds import Kind
 from chalicelib.actions.language import Names, TemplateError, of_message, references
 from chalicelib.actions.models import Action, Condition
 from chalicelib.formulas import tree
@@ -90,6 +91,7 @@ class Card:
     """A message as a card of the list; `selected` is None when its filter can't be run any more."""
 
     id: int
+    kind: Kind
     name: str
     description: str
     has_text: bool
@@ -103,7 +105,7 @@ class Card:
 
 # The runs are another domain's, which is why this is plain SQL.
 _CARDS = sa.text("""
-    SELECT a.id, a.name, a.description, a.text <> '' AS has_text, a.filter, a.updated_at,
+    SELECT a.id, a.kind, a.name, a.description, a.text <> '' AS has_text, a.filter, a.updated_at,
            (SELECT count(*) FROM ontask.condition c WHERE c.action_id = a.id AND c.deleted_at IS NULL) AS conditions,
            r.id AS run_id, coalesce(r.started_at, r.created_at) AS ran_at
     FROM ontask.action a
@@ -119,8 +121,8 @@ def cards(session: Session, workflow: Workflow, columns: Columns) -> list[Card]:
     selected = _selected(session, workflow, columns, {row.id: row.filter for row in rows})
     return [
         Card(
-            row.id, row.name, row.description, row.has_text, bool(row.filter), row.conditions, row.run_id, row.ran_at,
-            row.updated_at, selected.get(row.id),
+            row.id, Kind(row.kind), row.name, row.description, row.has_text, bool(row.filter), row.conditions,
+            row.run_id, row.ran_at, row.updated_at, selected.get(row.id),
         )
         for row in rows
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from chalice import Blueprint
@@ -10,6 +11,7 @@ from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import queries, service
 from chalicelib.actions.editor import Editor
+from chalicelib.actions.kinds import KINDS, Kind, offered
 from chalicelib.actions.language import TemplateError
 from chalicelib.actions.models import Action
 from chalicelib.formulas import builder
@@ -57,6 +59,21 @@ def can_edit(request: Request) -> bool:
     return WorkflowRole(request.role).covers(WorkflowRole.EDITOR)
 
 
+#: The pages of actions by kind. The rooms of the other kinds add theirs; their blueprints are imported by `app`.
+EditorPage = Callable[[Request, Editor], Answer]
+editor_pages: dict[Kind, EditorPage] = {Kind.TEXT: show_editor}
+
+
+def editor_of(*kinds: Kind) -> Callable[[EditorPage], EditorPage]:
+    """Declare the page of the actions of these kinds."""
+
+    def register(answer: EditorPage) -> EditorPage:
+        editor_pages.update(dict.fromkeys(kinds, answer))
+        return answer
+
+    return register
+
+
 def row_of(request: Request) -> int | None:
     """Return the learner's row named in the address; None when there is none or it is no number."""
     text = request.query.get("row") or request.form.get("row")
@@ -73,7 +90,8 @@ def _list(request: Request, problems: dict[str, str]) -> Answer:
     columns = tables.infos(request.session, request.workflow.id)
     return render(
         "actions/list.html", status=422 if problems else 200, problems=problems, form=request.form.as_dict(),
-        cards=queries.cards(request.session, request.workflow, columns), can_edit=can_edit(request),
+        cards=queries.cards(request.session, request.workflow, columns), can_edit=can_edit(request), kinds=KINDS,
+        offered=offered(),
     )  # fmt: skip
 
 
@@ -83,7 +101,7 @@ def create_action(request: Request) -> Answer:
     try:
         action = service.create(
             request.session, request.user.id, request.workflow, request.form.get("name"),
-            request.form.get("description"),
+            request.form.get("description"), request.form.get("kind") or Kind.TEXT,
         )  # fmt: skip
     except errors.Invalid as error:
         return _list(request, error.fields)
@@ -93,7 +111,8 @@ def create_action(request: Request) -> Answer:
 @page(bp, ACTION, role=WorkflowRole.VIEWER)
 def show_action(request: Request, action_id: int) -> Answer:
     """Show the text, one learner's version of it, and who gets it."""
-    return show_editor(request, open_editor(request, action_id))
+    editor = open_editor(request, action_id)
+    return editor_pages[Kind(editor.action.kind)](request, editor)
 
 
 @page(bp, ACTION + "/text", method="POST", role=WorkflowRole.EDITOR)

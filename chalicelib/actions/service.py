@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, seals
 from chalicelib.actions import html
+from chalicelib.actions.kinds import Kind, offered
 from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
 from chalicelib.actions.models import Action, Condition
 from chalicelib.audit import service as audit
@@ -52,15 +53,21 @@ def get(session: Session, workflow_id: int, action_id: int, *, in_trash: bool = 
     return action
 
 
-def create(session: Session, user_id: int, workflow: Workflow, name: str, description: str = "") -> Action:
-    """Add an empty message.
+def create(
+    session: Session, user_id: int, workflow: Workflow, name: str, description: str = "", kind: str = Kind.TEXT
+) -> Action:  # fmt: skip
+    """Add an empty action.
 
-    Raises errors.Invalid when the name is empty, too long or used by another message of the workflow.
+    Raises errors.Invalid when the name is empty, too long or used by another action of the workflow, or the kind is
+    not offered here.
     """
     now = clock.now()
+    if kind not in offered():
+        raise errors.Invalid("Choose what it should be.", {"kind": "This kind is not offered here. Choose another."})
     name, description = _checked(session, workflow.id, name, description)
     action = Action(
-        workflow_id=workflow.id, name=name, description=description, send_defaults={}, created_at=now, updated_at=now
+        workflow_id=workflow.id, kind=kind, name=name, description=description, send_defaults={}, created_at=now,
+        updated_at=now,
     )  # fmt: skip
     session.add(action)
     session.flush()

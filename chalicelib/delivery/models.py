@@ -45,9 +45,9 @@ class Run(Base):
     """One sending of one message to many learners. Text, subject and formulas are as they were at the confirmation.
 
     `token` is of the form that was sent, so that sending it twice makes one run. `value_types` maps "c12" to
-    the type of each column the text uses, `attributes` "a3" to the value; `cost` is recipients per message;
-    `needs_opens_column`: a column for the opens is made before the planning. `correlation_id` is the request's in
-    which it was confirmed.
+    the type of each column the text uses, `attributes` "a3" to the value; `kind` is the action's, `details` what only
+    runs of that kind need; `cost` is recipients per message; `needs_opens_column`: a column for the opens is made
+    before the planning. `correlation_id` is the request's in which it was confirmed.
     """
 
     __tablename__ = "run"
@@ -61,6 +61,8 @@ class Run(Base):
     action_id: Mapped[int] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     token: Mapped[str | None] = mapped_column(unique=True)
+    kind: Mapped[str] = mapped_column(default="personalised_text", server_default="personalised_text")
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     state: Mapped[str]
     lane: Mapped[str] = mapped_column(default=MAIL)
     subject: Mapped[str]

@@ -201,7 +201,7 @@ def test_a_viewer_sees_the_list_and_nothing_to_change(desk: Desk, workflow: Work
     viewer = signed_in(desk.session, member(desk.session, workflow, WorkflowRole.VIEWER))
     page = listed(viewer, workflow)
     assert names(page) == ["Reminder"]
-    assert "New message" not in page.body
+    assert "New message or form" not in page.body
     assert "/delete" not in page.body
     for part in ("/copy", "/delete", "/settings", "/text", "/filter", "/conditions", "/test", "/count"):
         assert viewer.post(desk.path + part).status == 403

@@ -45,7 +45,7 @@ def test_from_a_file_to_a_mail_in_every_inbox(visit: Visit, tmp_path: Path, size
     update_data(visit, tmp_path)
     page.get_by_role("link", name="Messages", exact=True).click()
     page.fill("input[name=name]", "After quiz 1")
-    page.get_by_role("button", name="Create the message").click()
+    page.get_by_role("button", name="Create it").click()
     write_message(visit)
     choose_who_gets_it(visit)
     before = len(visit.product.mails())
