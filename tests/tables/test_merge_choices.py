@@ -240,3 +240,25 @@ def test_the_wizard_leaves_no_tables_behind(course: Course, aws: str) -> None:
     assert left is None
     with database.scope() as session:
         assert {upload.state for upload in session.query(Upload)} == {"done"}
+
+
+def test_learners_are_recognised_by_the_columns_whose_other_values_agree(course: Course, aws: str) -> None:
+    """Each course counts its participants anew: their numbers find somebody, but somebody else."""
+    course.add("id,email,who\nP1,a@x.edu,Ann\nP2,b@x.edu,Bo\nP3,c@x.edu,Cy\n")
+    _, match = match_page(course, "id,address,who,mark\nP1,c@x.edu,Cy,5\nP2,a@x.edu,Ann,6\nP3,b@x.edu,Bo,7\n")
+    chosen = fields(match)
+    assert (chosen["key_number"], chosen["key_column"]) == ("2", str(column_id(course, "email")))
+    assert "These find 3 of 3 rows of the file" in match.body
+
+
+def test_names_decide_between_columns_that_find_the_same_learners(course: Course, aws: str) -> None:
+    course.add("mail,id,who\na@x.edu,1,Ann\nb@x.edu,2,Bo\n")
+    _, match = match_page(course, "id,mail,mark\n1,a@x.edu,5\n2,b@x.edu,6\n")
+    assert fields(match)["key_number"] == "1"
+
+
+def test_marks_that_happen_to_be_somebodys_number_recognise_nobody(course: Course, aws: str) -> None:
+    course.add(EXISTING)
+    _, match = match_page(course, "k,w\n8,1\n9,2\n")
+    assert fields(match)["key_number"] == "1"
+    assert "These find" not in match.body

@@ -179,14 +179,16 @@ def _show_match(
     chosen = upload.choices if chosen is None else chosen
     targets = plan.default_targets(wanted, existing)
     targets |= {int(number): target for number, target in (chosen.get("targets") or {}).items()}
-    pair = plan.default_key(wanted, targets, existing)
+    proposed = upload.choices.get("proposed") or {}
+    pair = tuple(proposed["pair"]) if proposed else plan.default_key(wanted, targets, existing)
     keys = [tuple(one) for one in chosen.get("keys") or [pair]]
     return render(
         "tables/uploads/match.html", status=422 if problems else 200, upload=upload, problems=problems or {},
         columns=wanted, existing=existing, targets=targets, keys=(keys + [(0, 0)] * plan.MAX_KEYS)[: plan.MAX_KEYS],
         method=chosen.get("method") or plan.UPDATE, rows=chosen.get("rows") or "outer",
         wins=chosen.get("wins") or "keep", rules=chosen.get("rules") or {}, row_words=plan.ROWS,
-        win_words=plan.WINS, rule_words=forms.RULES, chosen=chosen, remembered=upload.choices.get("remembered", ""),
+        win_words=plan.WINS, rule_words=forms.RULES, chosen=chosen, proposed=proposed,
+        remembered=upload.choices.get("remembered", ""),
     )  # fmt: skip
 
 

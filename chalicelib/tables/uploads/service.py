@@ -22,6 +22,7 @@ from chalicelib.tables.uploads import (
     habits,
     importing,
     kinds,
+    matching,
     merge,
     plan,
     reading,
@@ -198,7 +199,9 @@ def choose_columns(session: Session, upload: Upload, columns: Mapping[str, Any],
     upload.choices = {**upload.choices, "columns": dict(columns), "add_number": add_number, "seen": True}
     wanted = plan.read_columns(upload.understood, columns)
     _check_kinds(session, upload, wanted)
-    if not queries.columns(session, upload.workflow_id):
+    if existing := queries.columns(session, upload.workflow_id):
+        upload.choices = {**upload.choices, "proposed": matching.propose(session, upload, wanted, existing)}
+    else:
         importing.check_keys(session, upload, plan.make(upload.understood, upload.choices, []))
 
 
