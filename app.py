@@ -17,6 +17,7 @@ from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
+from chalicelib.actions.surveys.routes import bp as surveys
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
@@ -53,7 +54,7 @@ app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
     accounts, actions, attributes, charts, column_steps, columns, conditions, downloads, exchange, history, learners,
-    lifecycle, people, previews, rows, runs, sending, tables, tracking, uploads, views, workflows,
+    lifecycle, people, previews, rows, runs, sending, surveys, tables, tracking, uploads, views, workflows,
 )  # fmt: skip
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)

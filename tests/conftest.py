@@ -35,6 +35,7 @@ ENVIRONMENT = {
 }
 os.environ.update(ENVIRONMENT)
 
+import chalicelib.functions  # noqa: E402, F401  the kinds of jobs
 from chalicelib import clock, database  # noqa: E402
 from chalicelib.accounts import sessions  # noqa: E402
 from chalicelib.accounts.models import User  # noqa: E402

@@ -40,10 +40,13 @@ def make_table(
     return {column.name: column.id for column in made}
 
 
-def make_action(session: Session, workflow: Workflow, stored: str = "<p>Hello</p>", name: str = "Reminder") -> Action:
-    """Add a message; `stored` is its text with references by id."""
+def make_action(
+    session: Session, workflow: Workflow, stored: str = "<p>Hello</p>", name: str = "Reminder",
+    kind: str = "personalised_text",
+) -> Action:  # fmt: skip
+    """Add a message, or an action of another kind; `stored` is its text with references by id."""
     now = clock.now()
-    action = Action(workflow_id=workflow.id, name=name, text=stored, created_at=now, updated_at=now)
+    action = Action(workflow_id=workflow.id, kind=kind, name=name, text=stored, created_at=now, updated_at=now)
     session.add(action)
     session.flush()
     return action

@@ -10,8 +10,10 @@ from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import conditions, forms, service
 from chalicelib.actions.editor import Editor
+from chalicelib.actions.kinds import Kind
 from chalicelib.actions.models import Condition
-from chalicelib.actions.routes import ACTION, open_editor, row_of, show_editor
+from chalicelib.actions.routes import ACTION, editor_pages, open_editor, row_of
+from chalicelib.actions.surveys import service as surveys
 from chalicelib.formulas import builder
 from chalicelib.formulas import forms as formulas
 from chalicelib.formulas.check import check
@@ -153,7 +155,9 @@ def delete_condition(request: Request, action_id: int, condition_id: int) -> Ans
         return _condition_panel(request, editor, condition, typed, {"delete": error.message})
     values = {"workflow_id": request.workflow.id, "action_id": action_id, "condition_id": condition.id}
     undo = url_for("actions.restore_condition", **values)
-    return _back(request, editor, Flash(f"“{condition.name}” is deleted.", undo_url=undo))
+    freed = surveys.depending(request.session, editor.action, condition.id)
+    also = f" {freed} question{'s are' if freed != 1 else ' is'} asked of everybody now." if freed else ""
+    return _back(request, editor, Flash(f"“{condition.name}” is deleted.{also}", undo_url=undo))
 
 
 @page(bp, CONDITION + "/restore", method="POST", role=WorkflowRole.EDITOR)
@@ -198,7 +202,8 @@ def _panel(
     context["rule_problems"] = editor.problems_of(context["formula"])
     context["view"] = view_queries.find(request.session, editor.workflow.id, editor.action.view_id)
     if not request.wants_part:
-        return show_editor(request, editor, panel=template, problems=problems, **context)
+        show = editor_pages[Kind(editor.action.kind)]
+        return show(request, editor, panel=template, problems=problems, **context)
     return render(
         template, status=status if problems else 200, action=editor.action, problems=problems or {},
         form=request.form.as_dict(), builder=builder.data(editor.columns, editor.workflow.time_zone),

@@ -13,6 +13,7 @@ from chalicelib.actions import queries
 from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.preview import Audience, Learner
+from chalicelib.actions.surveys import queries as surveys
 from chalicelib.formulas.check import check
 from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.formulas.words import words
@@ -148,7 +149,7 @@ class Editor:
         if not problem:
             formulas = {condition.id: condition.formula for condition in self.usable}
             counts = queries.counts(self.session, self.workflow, self.columns, self.action.filter, formulas)
-        used = queries.used(self.action)
+        used = queries.used(self.action) | {f"k{key}" for key in surveys.conditions_used(self.session, self.action.id)}
         lines = [
             ConditionLine(
                 one.id, one.name, one.description, words(one.formula, self.columns),

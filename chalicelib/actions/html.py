@@ -175,3 +175,25 @@ class _Reader(HTMLParser):
         # Classes and ids mean nothing in a mail: nobody has to be told.
         elif name not in ATTRIBUTES["*"] | ATTRIBUTES.get(tag, set()) | {"class", "id"} and name[:5] != "data-":
             self.taken_out[name] = None
+
+
+def for_page(rendered: str) -> str:
+    """Return a finished text as a part of our own pages: what it means without how it looks, as styles are ours."""
+    cleaned: str = _plain_cleaner().clean(rendered)
+    return cleaned
+
+
+@cache
+def _plain_cleaner() -> Any:
+    import nh3
+
+    return nh3.Cleaner(
+        tags=ELEMENTS - {"font", "center"},
+        clean_content_tags=WITH_CONTENT,
+        attributes={
+            "*": {"dir", "lang", "title"}, "a": {"href"}, "img": {"src", "alt"}, "ol": {"start"},
+            "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"},
+        },
+        link_rel="noopener noreferrer",
+        url_schemes=SCHEMES,
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chalicelib.database import Base
@@ -13,7 +13,8 @@ from chalicelib.database.base import Id
 class Action(Base):
     """One action, of one of the kinds in `kinds`. `version` counts saves of the text: a stale save can be refused.
 
-    While `view_id` is set the filter is that view's: whoever changes one of them changes both. `kept` holds parts of an
+    While `view_id` is set the filter is that view's: whoever changes one of them changes both. `is_shuffled`: each
+    learner sees the questions of a form in an order of their own. `kept` holds parts of an
     imported message that no page shows yet, such as the questions of a survey; see docs/export-format.md.
     """
 
@@ -30,6 +31,7 @@ class Action(Base):
     view_id: Mapped[int | None] = mapped_column(ForeignKey("view.id", ondelete="SET NULL"))
     send_defaults: Mapped[dict[str, Any]] = mapped_column(default=dict)
     kept: Mapped[dict[str, Any] | None]
+    is_shuffled: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]

@@ -8,7 +8,8 @@ from markupsafe import escape
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import preview
-from chalicelib.actions.routes import ACTION, can_edit, open_editor, row_of
+from chalicelib.actions.kinds import Kind
+from chalicelib.actions.routes import ACTION, can_edit, open_editor, previews, row_of
 from chalicelib.delivery import queries as delivery_queries
 from chalicelib.delivery import service as delivery
 from chalicelib.web.page import page
@@ -45,6 +46,8 @@ def show_preview(request: Request, action_id: int) -> Answer:
     learner = editor.learner(row_of(request))
     if learner is None:
         raise errors.NotFound
+    if show := previews.get(Kind(editor.action.kind)):
+        return show(request, editor, learner)
     if editor.trouble:
         return document(preview.PAGE.format("Problem", escape(editor.trouble)))
     try:

@@ -14,6 +14,7 @@ from chalicelib.actions.editor import Editor
 from chalicelib.actions.kinds import KINDS, Kind, offered
 from chalicelib.actions.language import TemplateError
 from chalicelib.actions.models import Action
+from chalicelib.actions.preview import Learner
 from chalicelib.formulas import builder
 from chalicelib.tables import queries as tables
 from chalicelib.web.page import page
@@ -41,11 +42,19 @@ def show_editor(
     text: str | None = None, **context: Any,
 ) -> Answer:  # fmt: skip
     """Answer with the page of the message; `panel` is the template of what is open beside the text."""
+    return show_desk(request, editor, "actions/editor.html", panel=panel, problems=problems, text=text, **context)
+
+
+def show_desk(
+    request: Request, editor: Editor, template: str, *, panel: str = "", problems: dict[str, str] | None = None,
+    text: str | None = None, **context: Any,
+) -> Answer:  # fmt: skip
+    """Answer with a page that has a text, an open panel, one learner's version, and who gets it."""
     none_holds = request.query.get("none") == "1"
     find = request.query.get("find")
     learner = editor.learner(row_of(request), none_holds=none_holds)
     return render(
-        "actions/editor.html", status=422 if problems else 200, editor=editor, action=editor.action,
+        template, status=422 if problems else 200, editor=editor, action=editor.action,
         who=editor.who, text=editor.text if text is None else text, names=editor.names_data, panel=panel,
         problems=problems or {}, form=request.form.as_dict(), can_edit=can_edit(request),
         learner=learner, row=learner.row_id if learner else None, none_holds=none_holds, find=find,
@@ -60,7 +69,8 @@ def can_edit(request: Request) -> bool:
 
 
 #: The pages of actions by kind. The rooms of the other kinds add theirs; their blueprints are imported by `app`.
-EditorPage = Callable[[Request, Editor], Answer]
+#: They take what `show_editor` does: an open panel, what is wrong with its form, and what its template needs.
+EditorPage = Callable[..., Answer]
 editor_pages: dict[Kind, EditorPage] = {Kind.TEXT: show_editor}
 
 
@@ -69,6 +79,21 @@ def editor_of(*kinds: Kind) -> Callable[[EditorPage], EditorPage]:
 
     def register(answer: EditorPage) -> EditorPage:
         editor_pages.update(dict.fromkeys(kinds, answer))
+        return answer
+
+    return register
+
+
+#: How one learner's version is shown in its frame; kinds that declare nothing have a text.
+Preview = Callable[[Request, Editor, Learner], Answer]
+previews: dict[Kind, Preview] = {}
+
+
+def preview_of(*kinds: Kind) -> Callable[[Preview], Preview]:
+    """Declare how one learner's version of these kinds is shown in its frame."""
+
+    def register(answer: Preview) -> Preview:
+        previews.update(dict.fromkeys(kinds, answer))
         return answer
 
     return register
@@ -112,7 +137,11 @@ def create_action(request: Request) -> Answer:
 def show_action(request: Request, action_id: int) -> Answer:
     """Show the text, one learner's version of it, and who gets it."""
     editor = open_editor(request, action_id)
-    return editor_pages[Kind(editor.action.kind)](request, editor)
+    return _editor_page(editor)(request, editor)
+
+
+def _editor_page(editor: Editor) -> EditorPage:
+    return editor_pages[Kind(editor.action.kind)]
 
 
 @page(bp, ACTION + "/text", method="POST", role=WorkflowRole.EDITOR)
@@ -130,11 +159,11 @@ def save_text(request: Request, action_id: int) -> Answer:
             current = {"version": editor.action.version, "text": editor.text}
             return data({"message": error.message, **current}, 409)
         hint = "Open the message in another tab to see what is there now; saving again puts yours in its place."
-        return show_editor(request, editor, problems={"text": f"{error.message}\n{hint}"}, text=source)
+        return _editor_page(editor)(request, editor, problems={"text": f"{error.message}\n{hint}"}, text=source)
     except errors.Invalid as error:
         if wants_json:
             return data({"message": error.message, "problems": _places(error)}, 422)
-        return show_editor(request, editor, problems=error.fields, text=source)
+        return _editor_page(editor)(request, editor, problems=error.fields, text=source)
     if wants_json:
         return data({"version": saved.version, "removed": saved.removed})
     gone = f" Taken out, because mails can’t have it: {', '.join(saved.removed)}." if saved.removed else ""

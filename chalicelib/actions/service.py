@@ -14,6 +14,7 @@ from chalicelib.actions import html
 from chalicelib.actions.kinds import Kind, offered
 from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
 from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.surveys import service as surveys
 from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
 from chalicelib.formulas.words import words
@@ -97,12 +98,12 @@ def shown(action: Action) -> dict[str, str]:
 
 
 def copy(session: Session, user_id: int, action: Action) -> Action:
-    """Add a copy of the message with its text, filter, conditions and sending choices."""
+    """Add a copy of the message with its text, filter, conditions, questions and sending choices."""
     now = clock.now()
     twin = Action(
         workflow_id=action.workflow_id, kind=action.kind,
         name=free_name(session, action.workflow_id, f"Copy of {action.name}"), description=action.description,
-        text=action.text, filter=action.filter, send_defaults=action.send_defaults,
+        text=action.text, filter=action.filter, send_defaults=action.send_defaults, is_shuffled=action.is_shuffled,
         created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(twin)
@@ -118,6 +119,7 @@ def copy(session: Session, user_id: int, action: Action) -> Action:
         session.flush()
         ids[f"k{condition.id}"] = f"k{made.id}"
     twin.text = renumber(action.text, ids)
+    surveys.copy_all(session, action, twin, {int(old[1:]): int(new[1:]) for old, new in ids.items()})
     if subject := action.send_defaults.get("subject"):
         twin.send_defaults = action.send_defaults | {"subject": renumber(subject, ids, "text")}
     _record(session, "action_copied", user_id, twin, original=action.id)

@@ -2,6 +2,7 @@
 
 from chalicelib.accounts import models as accounts
 from chalicelib.actions import models as actions
+from chalicelib.actions.surveys import models as surveys
 from chalicelib.audit import models as audit
 from chalicelib.database import Base
 from chalicelib.delivery import models as delivery
@@ -21,6 +22,7 @@ __all__ = [
     "exchange",
     "history",
     "schedules",
+    "surveys",
     "tables",
     "uploads",
     "workflows",

@@ -17,9 +17,10 @@ from chalicelib import errors
 from chalicelib.actions import service as actions
 from chalicelib.actions.conditions import MAX_CONDITIONS
 from chalicelib.actions.html import clean, displaced
+from chalicelib.actions.kinds import Kind
 from chalicelib.actions.language import TemplateError
 from chalicelib.actions.language import references as references_of
-from chalicelib.exchange import shapes
+from chalicelib.exchange import questions, shapes
 from chalicelib.exchange.document import MESSAGES, VERSION, WORKFLOW, Document, Row, fields, section
 from chalicelib.formulas import operands, tree
 from chalicelib.formulas.check import typed_values
@@ -35,7 +36,10 @@ MAX_ACTIONS = 1000
 MAX_ROWS_OF_A_PART = 20_000
 MAX_ATTRIBUTE_LENGTH = 1024
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_NOUNS = {"column": "Column", "action": "Message", "condition": "Condition", "view": "View", "attribute": "Attribute"}
+_NOUNS = {
+    "column": "Column", "action": "Message", "condition": "Condition", "view": "View", "attribute": "Attribute",
+    "question": "Question",
+}  # fmt: skip
 
 
 def check(raw: Any, *, has_table: bool) -> Document:
@@ -64,6 +68,7 @@ def check(raw: Any, *, has_table: bool) -> Document:
     _conditions(document)
     _views(document)
     _actions(document)
+    questions.check(document)
     _references(document)
     return document
 
@@ -163,9 +168,11 @@ def _numbers(document: Document) -> None:
                 raise errors.Invalid(f"Two {section(part)} have the number {row['id']}.")
             seen.add(row["id"])
     known = {row["id"] for row in document.rows["action"]}
-    for condition in document.rows["condition"]:
-        if condition["action_id"] not in known:
-            raise errors.Invalid(f"Condition “{condition['name']}” belongs to no message of the file.")
+    for table in ("condition", "question"):
+        for row in document.rows[table]:
+            if row["action_id"] not in known:
+                named = row.get("name", row["id"])
+                raise errors.Invalid(f"{_NOUNS[table]} “{named}” belongs to no message of the file.")
 
 
 def _columns(document: Document) -> None:
@@ -299,6 +306,9 @@ def _actions(document: Document) -> None:
         where = f"Message “{row['name']}”"
         row["description"] = row["description"][: actions.MAX_DESCRIPTION_LENGTH]
         row["filter"] = _formula(row["filter"], infos, f"{where}, filter", document)
+        if row["kind"] not in set(Kind):
+            document.repairs.append(f"{where} is of a kind that is unknown here; it comes as a text.")
+            row["kind"] = Kind.TEXT.value
         row["text"] = _clean(row["text"], where, document)
         row["send_defaults"] = shapes.send_defaults(row["send_defaults"], where)
         row["kept"] = shapes.kept(row["kept"], where)

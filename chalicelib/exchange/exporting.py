@@ -46,7 +46,7 @@ def only_messages(document: Document) -> None:
     """Leave out what none of the messages speaks of."""
     needed = _closure(document.rows)
     for part in PARTS:
-        if part.table not in {"action", "condition"}:
+        if part.letter != "m" and part.parent_letter != "m":
             document.rows[part.table] = [
                 row for row in document.rows[part.table] if f"{part.letter}{row['id']}" in needed
             ]
@@ -70,7 +70,8 @@ def _live(session: Session, exported: Workflow, action_ids: Collection[int]) -> 
 def _closure(rows: parts.Rows) -> set[Reference]:
     """Return what the messages and their parts speak of, and what that speaks of in turn."""
     by_reference = {f"{part.letter}{row['id']}": (part, row) for part in PARTS for row in rows[part.table]}
-    waiting = {f"m{row['id']}" for row in rows["action"]} | {f"k{row['id']}" for row in rows["condition"]}
+    of_actions = [part for part in PARTS if "m" in {part.letter, part.parent_letter}]
+    waiting = {f"{part.letter}{row['id']}" for part in of_actions for row in rows[part.table]}
     seen: set[Reference] = set()
     while waiting:
         reference = waiting.pop()

@@ -1,10 +1,11 @@
 """The one walker over references: where the objects of a workflow speak of each other, and how to follow or change it.
 
 A reference is a letter and an id: "w3" the workflow, "a3" an attribute, "c12" a column, "v4" a view, "m7" a
-message, "k5" a condition. `PARTS` lists every table whose rows belong to a workflow and, for each field that holds
-references, the function that walks it. All uses of references go through this list: who uses an object (`found`), the
-copy of a workflow (`parts.insert`), exports and imports. A new table or field that holds ids is added here and nowhere
-else; `tests/workflows/test_references.py` fails for a field with JSON or a foreign key that is not mentioned.
+message, "k5" a condition, "q9" a question of a form. `PARTS` lists every table whose rows belong to a workflow and,
+for each field that holds references, the function that walks it. All uses of references go through this list: who
+uses an object (`found`), the copy of a workflow (`parts.insert`), exports and imports. A new table or field that holds
+ids is added here and nowhere else; `tests/workflows/test_references.py` fails for a field with JSON or a foreign key
+that is not mentioned.
 
     change = {"c12": "c7", "k5": "k1"}.__getitem__
     stored = references.changed("action", row, change)    # the same row, speaking of c7 and k1
@@ -142,6 +143,9 @@ PARTS = (
         "send_defaults": _SEND_DEFAULTS, "kept": _KEPT,
     }),
     Part("condition", "k", "action_id", {"action_id": one("m"), "formula": formula}),
+    Part("question", "q", "action_id", {
+        "action_id": one("m"), "column_id": one("c"), "condition_id": one("k"),
+    }, frozenset({"options"})),
 )  # fmt: skip
 #: The workflow itself: its row is nobody's part, but it refers to some.
 WORKFLOW = Part("workflow", "w", "", {"learner_column_id": one("c")})

@@ -16,7 +16,7 @@ from chalicelib.workflows.references import PARTS
 NO_PARTS = {
     "user", "session", "one_time_link", "failed_sign_in", "workflow", "member", "learner", "event", "job", "run",
     "message", "mail_event", "lane", "lane_minute", "mail_proof", "suppression", "upload", "table_version",
-    "row_change",
+    "row_change", "answer", "answer_draft",
 }  # fmt: skip
 
 
