@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chalicelib.actions.language.syntax import Output
+from chalicelib.actions.language.syntax import PERSONAL, Allowed, Output
 from chalicelib.settings import settings
 
 
@@ -33,9 +33,9 @@ class Channel(StrEnum):
 class Traits:
     """What can be done with the actions of a kind.
 
-    `noun` is what people call one; `output` the form of its text. `per_learner`: one piece for every learner, not one
-    for all of them. `has_conditions`: parts or questions of it depend on conditions. `is_served`: learners can open
-    theirs by a link. `has_zip`: all pieces can be had as files.
+    `noun` is what people call one; `output` the form of its text, `allows` the tags that it may have. `per_learner`:
+    one piece for every learner, not one for all of them. `has_conditions`: parts or questions of it depend on
+    conditions. `is_served`: learners can open theirs by a link. `has_zip`: all pieces can be had as files.
     """
 
     noun: str
@@ -43,11 +43,14 @@ class Traits:
     sentence: str
     channel: Channel
     output: Output = "html"
+    allows: Allowed = PERSONAL
     per_learner: bool = True
     has_conditions: bool = True
     is_served: bool = False
     has_zip: bool = False
 
+
+_OF_A_REPORT = Allowed(per_learner=False, tables=True)
 
 KINDS: dict[Kind, Traits] = {
     Kind.TEXT: Traits(
@@ -56,11 +59,11 @@ KINDS: dict[Kind, Traits] = {
     ),
     Kind.RUBRIC: Traits(
         "rubric feedback", "rubric", "Levels reached in each criterion become a text for every learner.",
-        Channel.MAIL, is_served=True, has_zip=True,
+        Channel.MAIL, is_served=True, has_zip=True, allows=Allowed(rubric=True),
     ),
     Kind.REPORT: Traits(
         "report", "report", "One mail to you or colleagues, with tables of the learners and files.",
-        Channel.MAIL, per_learner=False, has_conditions=False,
+        Channel.MAIL, per_learner=False, has_conditions=False, allows=_OF_A_REPORT,
     ),
     Kind.SURVEY: Traits(
         "survey", "survey", "Questions that learners, or you for them, answer into the table.",
@@ -75,7 +78,7 @@ KINDS: dict[Kind, Traits] = {
     ),
     Kind.JSON_REPORT: Traits(
         "JSON report", "braces", "One object about all learners, sent to another system.",
-        Channel.PUSH, output="json", per_learner=False, has_conditions=False,
+        Channel.PUSH, output="json", per_learner=False, has_conditions=False, allows=_OF_A_REPORT,
     ),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, seals
 from chalicelib.actions import html
-from chalicelib.actions.kinds import Kind, offered
+from chalicelib.actions.kinds import KINDS, Kind, offered
 from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.surveys import service as surveys
@@ -146,7 +146,7 @@ def save_text(session: Session, user_id: int, action: Action, source: str, versi
     Raises TemplateError with every mistake and its place, errors.Conflict when another text was saved since
     `version`; nothing is stored then.
     """
-    stored = names_to_ids(source, names)
+    stored = names_to_ids(source, names, allowed=KINDS[Kind(action.kind)].allows)
     cleaned, removed = html.clean(stored)
     try:
         references(cleaned)

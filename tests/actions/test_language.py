@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +19,12 @@ from chalicelib.actions.language import (
     ids_to_names,
     names_to_ids,
     references,
+    renumber,
 )
 from chalicelib.actions.language.compile import compile_template
+from chalicelib.actions.language.rows import Rows
+from chalicelib.actions.language.rubric import Criterion
+from chalicelib.actions.language.syntax import PERSONAL, Allowed
 
 NAMES = Names(
     {
@@ -57,6 +63,112 @@ def test_what_people_wrote_comes_back(source: str) -> None:
     assert "name" not in stored
     assert names_to_ids(ids_to_names(stored, NAMES), NAMES) == stored
     assert html.clean(stored)[0] == stored
+
+
+REPORT = Allowed(per_learner=False, tables=True)
+RUBRIC = Allowed(rubric=True)
+
+
+def table(source: str, output: Any = "html", *rows: list[Any]) -> str:
+    """Return what a report with one table of names and quizzes says."""
+    compiled = compile_template(names_to_ids(source, NAMES, output, REPORT), output)
+    return compiled.render({compiled.tables[0].key: Rows(["A & B", "quiz"], rows)})
+
+
+@pytest.mark.parametrize("output", ["html", "text", "json"])
+def test_a_table_goes_there_and_back(output: Any) -> None:
+    source = '{% table "quiz 1", "a and b", "Quiz | total" sort: "name" descending max: 50 %}'
+    stored = names_to_ids(source, NAMES, output, REPORT)
+    assert stored == "{% table @c3, @c8, @c4 sort: @c1 descending max: 50 %}"
+    assert ids_to_names(stored, NAMES, output) == source
+    assert references(stored, output) == {"c1", "c3", "c4", "c8"}
+    assert renumber(stored, {"c3": "c30", "c1": "c10"}, output).startswith("{% table @c30, @c8, @c4 sort: @c10")
+
+
+def test_a_table_shows_its_rows_under_the_names_of_its_columns() -> None:
+    shown = table('<p>All:</p><p>{% table "name", "quiz" %}</p>', "html", ["<b>", 1.0], [None, 2.5])
+    assert "A &amp; B</th>" in shown
+    row = '<tr><td>&lt;b&gt;</td><td align="right">1</td></tr>'
+    assert f'{row}<tr><td></td><td align="right">2.5</td></tr>' in shown
+    assert re.fullmatch("<p>All:</p><table .*</table>", shown)
+    assert table('{% table "name", "quiz" %}', "text", ["Ana", 1.0], [None, 2.5]).split("\n")[2:] == [
+        "Ana    1", "       2.5"
+    ]  # fmt: skip
+
+
+def test_a_table_in_json_keeps_the_types_of_its_values() -> None:
+    day = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+    made = table('{"all": {% table "name", "quiz" %}}', "json", ['a"b', 1], [None, True], [day, float("nan")])
+    assert json.loads(made) == {"all": {"A & B": ['a"b', None, "2026-03-01T12:05:00+00:00"], "quiz": [1, True, None]}}
+    assert json.loads(table('{% table "name", "quiz" %}', "json")) == {"A & B": [], "quiz": []}
+
+
+def refused(source: str, allowed: Allowed) -> list[str]:
+    with pytest.raises(TemplateError) as caught:
+        names_to_ids(source, NAMES, "html", allowed)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ('{% table "nam" %}', "no column “nam”. Did you mean “name”?"),
+        ('{% table "low quiz" %}', "“low quiz” is no column"),
+        ("{% table name %}", "double quotes"),
+        ("{% table %}", "needs its columns"),
+        ('{% table "name %}', "not closed"),
+        ('{% table "name" sort %}', "colon"),
+        ('{% table "name" sort: %}', "missing"),
+        ('{% table "name" sort: "quiz" sort: "quiz" %}', "already"),
+        ('{% table "name" max: 0 %}', "whole number"),
+        ('{% table "name" max: ten %}', "whole number"),
+        ('<p title="{% table "name" %}">x</p>', "title"),
+        ("{{ name }}", "differs from learner to learner"),
+        ("{% if low quiz %}x{% endif %}", "depend on a condition"),
+        ("{% rubric %}", "Only rubric feedback"),
+        ('{% tabel "name" %}', "no tag “tabel”: use table. Did you mean “table”?"),
+    ],
+)
+def test_what_a_report_cannot_have_is_refused_with_the_reason(source: str, message: str) -> None:
+    assert message in refused(source, REPORT)[0]
+
+
+def test_a_text_for_one_learner_shows_no_others() -> None:
+    assert "Only a report" in refused('{% table "name" %}', PERSONAL)[0]
+    assert "Only rubric feedback" in refused("{% rubric %}", PERSONAL)[0]
+    assert "Nothing can follow" in refused("{% rubric x %}", RUBRIC)[0]
+    assert "the attribute alt" in refused('<img alt="{% rubric %}">', RUBRIC)[0]
+
+
+CRITERIA = [
+    Criterion("c1", "A & B", {"good": "<p>Fine, {{ @c2 }}.</p>", "bad": "{% if @k1 %}<p>Try again.</p>{% endif %}"}),
+    Criterion("c2", "Count", {"0": "<p>None.</p>", "1": ""}),
+    Criterion("c6", "Passed", {"false": "<p>Not yet.</p>"}),
+]
+
+
+def feedback(**context: Any) -> str:
+    stored = names_to_ids("<p>{% rubric %}</p>", NAMES, "html", RUBRIC)
+    return compile_template(stored, criteria=CRITERIA).render(context)
+
+
+def test_the_rubric_says_what_belongs_to_the_levels_of_the_learner() -> None:
+    assert feedback(c1="good", c2=2.5) == "<ul><li><strong>A &amp; B:</strong> Fine, 2.5.</li></ul>"
+    assert feedback(c2=0.0, c6=False) == (
+        "<ul><li><strong>Count:</strong> None.</li><li><strong>Passed:</strong> Not yet.</li></ul>"
+    )
+
+
+def test_what_a_rubric_has_no_feedback_for_is_left_out() -> None:
+    assert feedback(c1="bad", c2=1, c6=True) == ""
+    assert feedback(c1="bad", k1=True) == "<ul><li><strong>A &amp; B:</strong> <p>Try again.</p></li></ul>"
+    assert feedback(c1="what?") == feedback() == ""
+
+
+def test_the_rubric_in_plain_text_has_a_line_for_each_criterion() -> None:
+    plain = [Criterion("c1", "A & B", {"good": "Fine."}), Criterion("c2", "Count", {"0": "None."})]
+    text = compile_template("Hi\n{% rubric %}", "text", criteria=plain).render({"c1": "good", "c2": 0})
+    assert text == "Hi\n- A & B: Fine.\n- Count: None.\n"
 
 
 def test_a_renamed_column_changes_what_people_see_and_nothing_else() -> None:
@@ -232,13 +344,24 @@ def test_cleaning_twice_is_cleaning_once(source: str) -> None:
     assert html.clean(once)[0] == once
 
 
-@given(st.text(alphabet='{}%@| "nameif()<>&lowquz\n', max_size=60))
-def test_any_text_is_read_or_refused_with_a_place(source: str) -> None:
+PIECES = [
+    "{% table", "{% rubric %}", "{{", "}}", "{%", "%}", "if", "endif", '"name"', '"quiz"', '"', ",", "sort:", "max:",
+    "descending", "5", "low quiz", "name", "<p>", "</p>", "<table>", "@c1", " ", "\n",
+]  # fmt: skip
+
+
+@given(
+    st.text(alphabet='{}%@| "nameif()<>&lowquz\n', max_size=60)
+    | st.lists(st.sampled_from(PIECES), max_size=15).map(" ".join),
+    st.sampled_from([PERSONAL, REPORT, RUBRIC]),
+)
+def test_any_text_is_read_or_refused_with_a_place(source: str, allowed: Allowed) -> None:
     try:
-        stored = names_to_ids(source, NAMES)
+        stored = names_to_ids(source, NAMES, "html", allowed)
     except TemplateError as error:
         line = error.line
     else:
-        compile_template(html.clean(stored)[0]).render({"c1": "x"})
+        compiled = compile_template(html.clean(stored)[0], criteria=CRITERIA)
+        compiled.render({"c1": "good", **{one.key: Rows(["name"], [["x"]]) for one in compiled.tables}})
         line = 1
     assert 1 <= line <= source.count("\n") + 1

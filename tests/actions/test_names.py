@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chalicelib.actions import html
 from chalicelib.actions.language import Names, ids_to_names, names_to_ids, of_message, references
 from chalicelib.actions.language.parser import parse
+from chalicelib.actions.language.syntax import ANYTHING
 from chalicelib.tables import names as column_names
 
 #: What may make a name hard to read inside a tag, and some letters to make it a word.
@@ -51,12 +52,13 @@ def test_any_names_go_there_and_back(output: Any, columns: list[str], conditions
     names = known(columns, conditions)
     written = (
         'Dear {{ @c1 }}, {{ @c2 | default: "none" | round: 1 }} {{ @k1 }}'
-        f"{{% if {test} %}}a{{% elif not @k2 %}}{{{{ @c3 }}}}{{% else %}}b{{% endif %}}"
+        f"{{% if {test} %}}a{{% elif not @k2 %}}{{{{ @c3 }}}}{{% else %}}b{{% rubric %}}{{% endif %}}"
+        "{% table @c2, @c1 sort: @c3 descending max: 7 %}"
     )
     if output == "html":
         written += '<a href="https://x.example/{{ @c1 }}{% if @k3 %}?{{ @c2 }}{% endif %}">x</a>'
     shown = ids_to_names(written, names, output)
-    stored = names_to_ids(shown, names, output)
+    stored = names_to_ids(shown, names, output, ANYTHING)
     assert parse(stored, None, output) == parse(written, None, output)
     assert ids_to_names(stored, names, output) == shown
     assert references(stored, output) == references(written, output)

@@ -22,9 +22,12 @@ from jinja2.environment import Template
 from chalicelib.actions import html as cleaning
 from chalicelib.actions.language import filters
 from chalicelib.actions.language.parser import parse
+from chalicelib.actions.language.rows import TABLES
+from chalicelib.actions.language.rubric import Criterion, as_item, as_line, as_list, inline, level, used
 from chalicelib.actions.language.syntax import (
     Address,
     And,
+    Feedback,
     If,
     Is,
     Node,
@@ -33,10 +36,13 @@ from chalicelib.actions.language.syntax import (
     Output,
     Reference,
     RenderError,
+    Table,
     Test,
     Text,
     Value,
-    references,
+    has_feedback,
+    tables,
+    values,
 )  # fmt: skip
 from chalicelib.actions.language.trim import trim
 
@@ -45,23 +51,30 @@ MAX_CHARACTERS = 1_000_000
 
 _SCHEME = re.compile(r"(?:https?://[^/\\]|mailto:.)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ALONE = re.compile(
+    r"<p\b[^<>]*>(?:\s|&nbsp;|<br\s*/?>)*(\{%\s*(?:table|rubric)\b[^{}%]*%\})(?:\s|&nbsp;|<br\s*/?>)*</p>"
+)
 _BLANK_IN_ADDRESS = re.compile(r"[\s\"<>\\^`{|}]")
 
 
 class CompiledText:
-    """A text ready to be rendered; `references` are the values it needs."""
+    """A text ready to be rendered; `references` are the values it needs, `tables` the tables."""
 
-    def __init__(self, template: Template, needs: frozenset[Reference], max_characters: int) -> None:
+    def __init__(
+        self, template: Template, needs: frozenset[Reference], tables: tuple[Table, ...], max_characters: int
+    ) -> None:  # fmt: skip
         self._template = template
-        self._missing = dict.fromkeys(needs)
+        self._missing = dict.fromkeys([*needs, *(table.key for table in tables)])
         self._max_characters = max_characters
         self.references = needs
+        self.tables = tables
 
     def render(self, context: Mapping[str, Any]) -> str:
         """Return one learner's message.
 
-        `context` maps "c12" to a value (None when missing), "k5" to True or False, "a3" to text; what is missing
-        from it counts as missing or false. Raises errors.Invalid (RenderError) when the message gets too long.
+        `context` maps "c12" to a value (None when missing), "k5" to True or False, "a3" to text, and the key of a table
+        to its `Rows`; what is missing from it counts as missing or false. Raises errors.Invalid (RenderError) when the
+        message gets too long.
         """
         template = self._template
         parts: list[str] = []
@@ -71,64 +84,109 @@ class CompiledText:
             if left < 0:
                 raise RenderError(
                     f"This message would be longer than {self._max_characters:,} characters. "
-                    "Look for a column that holds a very long text."
+                    "Look for a column that holds a very long text, or a table without a maximum of rows."
                 )
             parts.append(part)
         return "".join(parts)
 
 
 def compile_template(
-    stored: str, output: Output = "html", *, time_zone: str = "UTC", max_characters: int = MAX_CHARACTERS
-) -> CompiledText:
+    stored: str, output: Output = "html", *, time_zone: str = "UTC", max_characters: int = MAX_CHARACTERS,
+    criteria: Sequence[Criterion] = (),
+) -> CompiledText:  # fmt: skip
     """Compile a stored text for HTML (cleaned first, values escaped), plain text or JSON (values as in strings).
 
-    Dates are shown in `time_zone`, UTC if there is no such zone. Raises TemplateError when `stored` can't be read.
+    Dates are shown in `time_zone`, UTC if there is no such zone. `criteria` are the rubric's, their feedback written in
+    the same output. Raises TemplateError when `stored` or a feedback can't be read.
     """
-    if output == "html":
-        stored = cleaning.clean(stored)[0]
-    tree = parse(stored, None, output)
-    if output != "html":
-        tree = trim(tree)
+    tree = _tree(stored, output)
     environment = _environment(output, time_zone)
-    body: list[nodes.Node] = list(_statements(tree))
-    template = nodes.Template(body, lineno=1)
+    rubric: list[nodes.Node] = []
+    needs = set(values(tree))
+    if criteria and has_feedback(tree):
+        rubric = [_feedback(criteria, output)]
+        needs.update(used(criteria, output))
+    template = nodes.Template(list(_statements(tree, rubric)), lineno=1)
     template.set_environment(environment)
-    return CompiledText(environment.from_string(template), frozenset(references(tree)), max_characters)
+    return CompiledText(
+        environment.from_string(template), frozenset(needs), tuple(dict.fromkeys(tables(tree))), max_characters
+    )  # fmt: skip
+
+
+def _tree(stored: str, output: Output) -> tuple[Node, ...]:
+    if output != "html":
+        return trim(parse(stored, None, output))
+    # A table or a list can't stand in a paragraph: browsers would end it there, and leave an empty one behind.
+    return parse(_ALONE.sub(r"\1", cleaning.clean(stored)[0]), None, output)
 
 
 # -- the Jinja2 tree
 
 
-def _statements(tree: Sequence[Node]) -> Iterator[nodes.Node]:
+def _statements(tree: Sequence[Node], rubric: Sequence[nodes.Node]) -> Iterator[nodes.Node]:
     output: list[nodes.Expr] = []
     for node in tree:
-        if not isinstance(node, If):
+        if not isinstance(node, If | Feedback):
             output.append(_literal(node) if isinstance(node, Text) else _expression(node))
             continue
         if output:
             yield nodes.Output(output, lineno=1)
             output = []
-        yield _conditional(node)
+        if isinstance(node, If):
+            yield _conditional(node, rubric)
+        else:
+            yield from rubric
     if output:
         yield nodes.Output(output, lineno=1)
+
+
+def _feedback(criteria: Sequence[Criterion], output: Output) -> nodes.Node:
+    """Return the list of a rubric: for each criterion the feedback of the level that the learner's value is."""
+    lines = [
+        _block([_chosen(one, output)], "rubric_line", html.escape(one.name) if output == "html" else one.name)
+        for one in criteria
+    ]
+    return _block(lines, "rubric_list")
+
+
+def _chosen(criterion: Criterion, output: Output) -> nodes.Node:
+    choices: list[nodes.If] = []
+    for name, text in criterion.feedback.items():
+        is_level = _filter(_name(criterion.reference), "is_level", (name,))
+        tree = _tree(inline(text) if output == "html" else text, output)
+        choices.append(nodes.If(is_level, list(_statements(tree, ())), [], [], lineno=1))
+    if not choices:
+        return nodes.Output([], lineno=1)
+    first, *others = choices
+    first.elif_ = others
+    return first
+
+
+def _block(body: Sequence[nodes.Node], filter_name: str, *arguments: str) -> nodes.FilterBlock:
+    constants: list[nodes.Expr] = [nodes.Const(argument, lineno=1) for argument in arguments]
+    step = nodes.Filter(None, filter_name, constants, [], None, None, lineno=1)
+    return nodes.FilterBlock(list(body), step, lineno=1)
 
 
 def _literal(node: Text) -> nodes.Expr:
     return nodes.TemplateData(node.text, lineno=1)
 
 
-def _conditional(node: If) -> nodes.If:
+def _conditional(node: If, rubric: Sequence[nodes.Node]) -> nodes.If:
     first, *others = [
-        nodes.If(_test(branch.test), list(_statements(branch.body)), [], [], lineno=1) for branch in node.branches
+        nodes.If(_test(branch.test), list(_statements(branch.body, rubric)), [], [], lineno=1)
+        for branch in node.branches
     ]
     first.elif_ = others
-    first.else_ = list(_statements(node.otherwise or ()))
+    first.else_ = list(_statements(node.otherwise or (), rubric))
     return first
 
 
-def _expression(node: Value | Address) -> nodes.Expr:
+def _expression(node: Value | Address | Table) -> nodes.Expr:
     if isinstance(node, Value):
         return _filter(_value(node), "shown", ())
+    if isinstance(node, Table):
+        return nodes.MarkSafeIfAutoescape(_filter(_name(node.key), "table", ()), lineno=1)
     parts = _address(node.parts, "")
     return _filter(nodes.Concat(parts, lineno=1), "address", ())
 
@@ -222,6 +280,7 @@ def _environment(output: Output, time_zone: str) -> Environment:
     default_zone = filters.zone(time_zone) or UTC
     show = _json_shower if output == "json" else _shower
     text = _shower(default_zone)
+    is_html = output == "html"
     environment.filters = {
         "default": filters.or_default,
         "round": filters.rounded,
@@ -231,5 +290,9 @@ def _environment(output: Output, time_zone: str) -> Environment:
         "part": text,
         "query": lambda value: quote(text(value), safe=""),
         "address": checked_address,
+        "table": partial(TABLES[output], show=text),
+        "is_level": lambda value, name: level(value) == name,
+        "rubric_line": as_item if is_html else as_line,
+        "rubric_list": as_list if is_html else str,
     }
     return environment

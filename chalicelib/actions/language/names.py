@@ -66,11 +66,14 @@ class Names:
         """Tell whether an `if` may test the object."""
         return reference.startswith("k") or reference in self._yes_no
 
-    def close_to(self, text: str, *, tests: bool = False) -> list[str]:
-        """Return up to three known names that look like the text; with `tests` only those an `if` may test."""
+    def close_to(self, text: str, *, tests: bool = False, letters: str = "cka") -> list[str]:
+        """Return up to three known names that look like the text.
+
+        With `tests` only those an `if` may test, and only of objects whose references begin with one of `letters`.
+        """
         by_key: dict[str, str] = {}
         for name, reference in self._references.items():
-            if not tests or self.can_test(reference):
+            if reference[0] in letters and (not tests or self.can_test(reference)):
                 by_key.setdefault(_normal(name).casefold(), name)
         key = _normal(text)[:200].casefold()
         return [by_key[match] for match in difflib.get_close_matches(key, by_key, n=3, cutoff=0.6)]

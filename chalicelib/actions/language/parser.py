@@ -1,14 +1,17 @@
 """Reads a text into its syntax tree: as people write it (names), or as it is stored (`@c12`).
 
-    text   = (characters | value | if)*
+    text   = (characters | value | if | table | rubric)*
     value  = "{{" name filter* "}}"
     filter = "|" word [":" argument ("," argument)*]        argument = "text in double quotes" | whole number
     if     = "{%" "if" test "%}" text ("{%" "elif" test "%}" text)* ["{%" "else" "%}" text] "{%" "endif" "%}"
+    table  = "{%" "table" "name" ("," "name")* ["sort:" "name" ["descending"]] ["max:" whole number] "%}"
+    rubric = "{%" "rubric" "%}"
     test   = one ("or" | "and") … with "not" and parentheses, over names of conditions and yes/no columns
     name   = the name as it appears on screen, or in double quotes | "@" reference in stored texts
 
 Unquoted, the longest known name wins. In HTML, entities in tags are undone first, an `if` has all its tags inside one
-element or one attribute, and attributes that may hold tags are href, src and alt.
+element or one attribute, and attributes that may hold tags are href, src and alt. Which tags a text may have depends on
+what it is for: see `Allowed`.
 """
 
 from __future__ import annotations
@@ -23,8 +26,12 @@ from chalicelib.actions.language.names import Ambiguous, Names, is_reference
 from chalicelib.actions.language.scan import Tag, find_tags
 from chalicelib.actions.language.structure import ADDRESSES, Context, contexts
 from chalicelib.actions.language.syntax import (
+    ANYTHING,
+    PERSONAL,
     Address,
+    Allowed,
     Branch,
+    Feedback,
     Filter,
     If,
     Is,
@@ -38,6 +45,7 @@ from chalicelib.actions.language.syntax import (
     Text,
     Value,
 )  # fmt: skip
+from chalicelib.actions.language.tables import TableError, parse_table
 
 #: The longest text, in characters: a message of 500 conditions has 56,000.
 MAX_SOURCE = 200_000
@@ -50,7 +58,9 @@ MAX_FILTERS = 5
 #: So many mistakes are told with names that look alike: with a thousand columns looking for them takes its time.
 MAX_SUGGESTED = 20
 
-_TAG_WORDS = ("if", "elif", "else", "endif")
+_IF_WORDS = ("if", "elif", "else", "endif")
+#: Tags that only some texts may have: the field of Allowed that says so.
+_TAGS = {"table": "tables", "rubric": "rubric"}
 _WORD = re.compile(r"\s*([^\s\"()]*)")
 _FILTER = re.compile(
     r"\s*\|\s*(?P<name>[^\s:|\",]*)"
@@ -60,12 +70,15 @@ _ARGUMENT = re.compile(r"\"([^\"]*)\"|([^\s\",|]+)")
 _NUMBER = re.compile(r"[0-9]{1,4}")
 
 
-def parse(source: str, names: Names | None = None, output: Output = "html") -> tuple[Node, ...]:
-    """Return the tree of a text: with `names` one that people wrote, without a stored one.
+def parse(
+    source: str, names: Names | None = None, output: Output = "html", allowed: Allowed = PERSONAL
+) -> tuple[Node, ...]:  # fmt: skip
+    """Return the tree of a text: with `names` one that people wrote, without a stored one, which may hold anything.
 
     Raises TemplateError, with every mistake found and its place.
     """
-    return _Parser(source, names, is_html=output == "html").parse()
+    allowed = ANYTHING if names is None else allowed
+    return _Parser(source, names, allowed, is_html=output == "html").parse()
 
 
 @dataclass
@@ -88,9 +101,10 @@ class _Frame:
 
 
 class _Parser:
-    def __init__(self, source: str, names: Names | None, *, is_html: bool) -> None:
+    def __init__(self, source: str, names: Names | None, allowed: Allowed, *, is_html: bool) -> None:
         self._source = source
         self._names = names
+        self._allowed = allowed
         self._is_html = is_html
         self._places = Places(source)
         self._problems: list[Problem] = []
@@ -130,11 +144,11 @@ class _Parser:
     def _wrong(self, offset: int, message: str, suggestions: list[str] | None = None, name: str | None = None) -> None:
         self._problems.append(self._places.problem(offset, message, suggestions or (), name))
 
-    def _close_to(self, name: str, *, tests: bool = False) -> list[str]:
+    def _close_to(self, name: str, *, tests: bool = False, letters: str = "cka") -> list[str]:
         if self._names is None or self._suggested == MAX_SUGGESTED:
             return []
         self._suggested += 1
-        return self._names.close_to(name, tests=tests)
+        return self._names.close_to(name, tests=tests, letters=letters)
 
     def _unclosed(self, frame: _Frame) -> None:
         if frame.tag is not None and frame.kind == "if":
@@ -184,15 +198,69 @@ class _Parser:
         word, rest = (match[1], match.end()) if match else ("", 0)
         if word == "if":
             self._open_if(tag, context, rest)
-        elif word not in _TAG_WORDS:
-            close = difflib.get_close_matches(word.lower(), _TAG_WORDS, n=1)
-            self._wrong(tag.start, f"There is no tag “{word}”: use if, elif, else and endif.", close)
+        elif word == "table":
+            self._read_table(tag, context, rest)
+        elif word == "rubric":
+            self._read_rubric(tag, context, rest)
+        elif word not in _IF_WORDS:
+            self._unknown_tag(tag, word)
         elif self._top.kind != "if":
             self._wrong(tag.start, f"This {word} has no if before it.")
         else:
             self._continue_if(tag, context, word, rest)
 
+    def _unknown_tag(self, tag: Tag, word: str) -> None:
+        words = list(_IF_WORDS) if self._allowed.per_learner else []
+        words += [name for name in ("table", "rubric") if getattr(self._allowed, _TAGS[name])]
+        listed = " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+        close = difflib.get_close_matches(word.lower(), words, n=1)
+        self._wrong(tag.start, f"There is no tag “{word}”{f': use {listed}' if listed else ''}.", close)
+
+    def _read_table(self, tag: Tag, context: Context, rest: int) -> None:
+        if not self._allowed.tables:
+            self._wrong(tag.start, "Only a report can have tables: the learner who reads this would see all others.")
+        elif context.attribute:
+            self._wrong(tag.start, f"A table can't stand in the attribute {context.attribute}.")
+        else:
+            try:
+                table = parse_table(tag.text, rest, lambda name, at: self._column(name, tag.offsets[at]))
+            except TableError as error:
+                self._wrong(tag.offsets[error.offset], error.message)
+            else:
+                self._top.body.append(table)
+
+    def _column(self, name: str, offset: int) -> Reference | None:
+        """Return the column of a table; None after a mistake."""
+        if self._names is None:
+            if name.startswith("@"):
+                return name[1:]
+            self._wrong(offset, "A stored table refers to its columns by id.")
+            return None
+        try:
+            reference = self._names.find(name)
+        except Ambiguous as error:
+            self._ambiguous(offset, error)
+            return None
+        if reference and reference.startswith("c"):
+            return reference
+        close = self._close_to(name, letters="c")
+        problem = f"“{name}” is no column: a table shows columns." if reference else f"There is no column “{name}”."
+        self._wrong(offset, problem, close, None if reference else name)
+        return None
+
+    def _read_rubric(self, tag: Tag, context: Context, rest: int) -> None:
+        if not self._allowed.rubric:
+            self._wrong(tag.start, "Only rubric feedback has texts of a rubric.")
+        elif context.attribute:
+            self._wrong(tag.start, f"The texts of the rubric can't stand in the attribute {context.attribute}.")
+        elif tag.text[rest:].strip():
+            self._wrong(tag.offsets[rest], "Nothing can follow the word rubric in its tag.")
+        else:
+            self._top.body.append(Feedback())
+
     def _open_if(self, tag: Tag, context: Context, rest: int) -> None:
+        if not self._allowed.per_learner:
+            self._wrong(tag.start, "Everybody gets the same report, so no part of it can depend on a condition.")
         if sum(frame.kind == "if" for frame in self._stack) == MAX_NESTING:
             self._wrong(tag.start, f"Parts can be nested at most {MAX_NESTING} deep.")
         self._stack.append(_Frame("if", context, tag, test=self._read_test(tag, rest)))
@@ -274,12 +342,23 @@ class _Parser:
             self._ambiguous(tag.offsets[start], error)
             return
         reference, end = found
+        name = text[start:end].strip().strip('"')
         if reference is None:
-            name = text[start:end].strip().strip('"')
-            close = self._close_to(name)
-            self._wrong(tag.offsets[start], f"There is no column, attribute or condition “{name}”.", close, name)
+            self._unknown_name(tag.offsets[start], name)
+            return
+        if not (self._allowed.per_learner or reference.startswith("a")):
+            message = f"“{name}” differs from learner to learner. Use an attribute here, or a table."
+            self._wrong(tag.offsets[start], message)
             return
         self._top.body.append(Value(reference, self._read_filters(tag, end), context.attribute))
+
+    def _unknown_name(self, offset: int, name: str) -> None:
+        if self._allowed.per_learner:
+            what, letters = "column, attribute or condition", "cka"
+        else:
+            what, letters = "attribute", "a"
+        close = self._close_to(name, letters=letters)
+        self._wrong(offset, f"There is no {what} “{name}”.", close, name)
 
     def _find_name(self, text: str, start: int) -> tuple[Reference | None, int]:
         """Return what is named at the start of a value, and where the name ends."""

@@ -94,22 +94,70 @@ class Address:
     parts: tuple[Node, ...]
 
 
-Node: TypeAlias = Text | Value | If | Address
+@dataclass(frozen=True)
+class Table:
+    """`{% table %}`: the learners of a report as rows of these columns; `most` is how many at most, None for all."""
+
+    columns: tuple[Reference, ...]
+    sort: Reference | None = None
+    is_descending: bool = False
+    most: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What its rows are called when the text is rendered; tables that are alike share them."""
+        order = f"_by_{self.sort}{'_down' if self.is_descending else ''}" if self.sort else ""
+        return f"t_{'_'.join(self.columns)}{order}{f'_max_{self.most}' if self.most else ''}"
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """`{% rubric %}`: the texts of the rubric for the levels that a learner reached."""
+
+
+Node: TypeAlias = Text | Value | If | Address | Table | Feedback
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a text may hold beside attributes.
+
+    `per_learner`: values of columns, and parts that depend on conditions; `tables` and `rubric`: the tags of that name.
+    """
+
+    per_learner: bool = True
+    tables: bool = False
+    rubric: bool = False
+
+
+#: What a text for one learner may hold.
+PERSONAL = Allowed()
+#: What is stored was checked when it was saved.
+ANYTHING = Allowed(per_learner=True, tables=True, rubric=True)
 
 
 def references(nodes: Sequence[Node]) -> Iterator[Reference]:
-    """Give every reference of the tree, in order of appearance, repeated ones too."""
+    """Give every reference of the tree, repeated ones too."""
+    yield from values(nodes)
+    for table in tables(nodes):
+        yield from table.columns
+        if table.sort:
+            yield table.sort
+
+
+def values(nodes: Sequence[Node]) -> Iterator[Reference]:
+    """Give every reference but those of tables, in order of appearance, repeated ones too."""
     for node in nodes:
         match node:
             case Value():
                 yield node.reference
             case Address():
-                yield from references(node.parts)
+                yield from values(node.parts)
             case If():
                 for branch in node.branches:
                     yield from _tested(branch.test)
-                    yield from references(branch.body)
-                yield from references(node.otherwise or ())
+                    yield from values(branch.body)
+                yield from values(node.otherwise or ())
 
 
 def tested(nodes: Sequence[Node]) -> Iterator[Reference]:
@@ -123,6 +171,31 @@ def tested(nodes: Sequence[Node]) -> Iterator[Reference]:
                     yield from _tested(branch.test)
                     yield from tested(branch.body)
                 yield from tested(node.otherwise or ())
+
+
+def tables(nodes: Sequence[Node]) -> Iterator[Table]:
+    """Give every table of the tree, repeated ones too."""
+    for node in nodes:
+        match node:
+            case Table():
+                yield node
+            case If():
+                for branch in node.branches:
+                    yield from tables(branch.body)
+                yield from tables(node.otherwise or ())
+
+
+def has_feedback(nodes: Sequence[Node]) -> bool:
+    """Tell whether the tree shows the feedback of a rubric."""
+    for node in nodes:
+        match node:
+            case Feedback():
+                return True
+            case If():
+                parts = [*(branch.body for branch in node.branches), node.otherwise or ()]
+                if any(map(has_feedback, parts)):
+                    return True
+    return False
 
 
 def _tested(test: Test) -> Iterator[Reference]:

@@ -14,9 +14,12 @@ from functools import partial
 from chalicelib.actions.language.names import Names
 from chalicelib.actions.language.parser import parse
 from chalicelib.actions.language.syntax import (
+    PERSONAL,
     Address,
+    Allowed,
     And,
     Branch,
+    Feedback,
     Filter,
     If,
     Is,
@@ -25,6 +28,7 @@ from chalicelib.actions.language.syntax import (
     Or,
     Output,
     Reference,
+    Table,
     TemplateError,
     Test,
     Text,
@@ -32,6 +36,8 @@ from chalicelib.actions.language.syntax import (
     tested,
 )  # fmt: skip
 from chalicelib.actions.language.syntax import references as references_of
+from chalicelib.actions.language.syntax import tables as tables_of
+from chalicelib.actions.language.syntax import values as values_of
 
 #: A name that nobody could misread: it starts and ends with a letter or digit and has no symbol of the language.
 _PLAIN = re.compile(r"[^\W_](?:[\w .,:;#$+*/=?@\-]*[\w.#$+?])?")
@@ -40,12 +46,12 @@ _WORDS = {"and", "or", "not"}
 _Show = Callable[[Reference], str]
 
 
-def names_to_ids(source: str, names: Names, output: Output = "html") -> str:
-    """Return a text as it is stored, from one that people wrote.
+def names_to_ids(source: str, names: Names, output: Output = "html", allowed: Allowed = PERSONAL) -> str:
+    """Return a text as it is stored, from one that people wrote; `allowed` says which tags it may have.
 
     Raises TemplateError, with every mistake found and its place in `source`.
     """
-    return _print(parse(source, names, output), "@{}".format, "@{}".format, is_html=output == "html")
+    return _print(parse(source, names, output, allowed), "@{}".format, "@{}".format, is_html=output == "html")
 
 
 def ids_to_names(stored: str, names: Names, output: Output = "html") -> str:
@@ -65,6 +71,22 @@ def references(stored: str, output: Output = "html") -> set[Reference]:
     Raises TemplateError when `stored` is not a stored text.
     """
     return set(references_of(parse(stored, None, output)))
+
+
+def tables(stored: str, output: Output = "html") -> list[Table]:
+    """Return the tables of a stored text, each once.
+
+    Raises TemplateError when `stored` is not a stored text.
+    """
+    return list(dict.fromkeys(tables_of(parse(stored, None, output))))
+
+
+def values(stored: str, output: Output = "html") -> set[Reference]:
+    """Return the references to what one learner has or everybody shares: all but the columns of tables.
+
+    Raises TemplateError when `stored` is not a stored text.
+    """
+    return set(values_of(parse(stored, None, output)))
 
 
 def outdated(stored: str, names: Names, output: Output = "html") -> str:
@@ -121,6 +143,10 @@ class _Printer:
                     found.append(self._value(node))
                 case If():
                     found += self._if(node)
+                case Table():
+                    found.append(self._escape(self._table(node), None))
+                case Feedback():
+                    found.append("{% rubric %}")
         return found
 
     def _escape(self, text: str, attribute: str | None) -> str:
@@ -132,6 +158,12 @@ class _Printer:
         if self._names and not self._reads_as(text, [self._names.name(node.reference)], _alone(node)):
             text = f"{{{{ {self._quoted(node.reference)}{steps} }}}}"
         return self._escape(text, node.attribute)
+
+    def _table(self, node: Table) -> str:
+        text = f"{{% table {', '.join(map(self._quoted, node.columns))}"
+        if node.sort:
+            text += f" sort: {self._quoted(node.sort)}{' descending' if node.is_descending else ''}"
+        return f"{text}{f' max: {node.most}' if node.most else ''} %}}"
 
     def _if(self, node: If) -> list[str]:
         found: list[str] = []

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from chalicelib.actions.html import clean, displaced
 from chalicelib.actions.language import Names, Problem, TemplateError, names_to_ids, references
 from chalicelib.actions.language.scan import Tag, find_tags
+from chalicelib.actions.language.syntax import PERSONAL, Allowed
 
 #: A paragraph with nothing but the beginning or the end of an `if`: in ours both stand between paragraphs.
 _LONE_TAG = re.compile(
@@ -38,11 +39,12 @@ class Translation:
 
 def translate(
     source: str, values: Mapping[str, str], conditions: Mapping[str, str], yes_no: set[str], *, is_html: bool = True,
-    fixed_width: bool = False,
+    fixed_width: bool = False, allowed: Allowed = PERSONAL,
 ) -> Translation:  # fmt: skip
     """Return the text as it is stored; `values` and `conditions` map names to references such as "c3" and "k1".
 
-    A text that is not HTML becomes HTML with the same lines, with `fixed_width` in the letters of a program's text.
+    `allowed` says whether tables and the feedback of a rubric stay what they are. A text that is not HTML becomes HTML
+    with the same lines, with `fixed_width` in the letters of a program's text.
     """
     made = Translation("")
     without = _COMMENT.sub("", source.replace("\r\n", "\n"))
@@ -50,10 +52,10 @@ def translate(
         without = _as_html(without, fixed_width=fixed_width)
     tests = {f"{name} (condition)" if name in values else name: found for name, found in conditions.items()}
     names = Names({**tests, **values}, yes_no)
-    rewritten = _rewritten(without, values, conditions, made)
+    rewritten = _rewritten(without, values, conditions, allowed, made)
     for candidate in dict.fromkeys([rewritten, _LONE_TAG.sub(r"\g<tag>", rewritten)]):
         try:
-            made.text = _stored(candidate, names)
+            made.text = _stored(candidate, names, allowed)
         except TemplateError as error:
             problem = str(error.problems[0]) if error.problems else error.message
         else:
@@ -63,8 +65,8 @@ def translate(
     return made
 
 
-def _stored(source: str, names: Names) -> str:
-    stored = names_to_ids(source, names)
+def _stored(source: str, names: Names, allowed: Allowed) -> str:
+    stored = names_to_ids(source, names, allowed=allowed)
     cleaned, _ = clean(stored)
     references(cleaned)
     if displaced(stored):
@@ -86,18 +88,22 @@ def _escaped(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def _rewritten(source: str, values: Mapping[str, str], conditions: Mapping[str, str], made: Translation) -> str:
+def _rewritten(
+    source: str, values: Mapping[str, str], conditions: Mapping[str, str], allowed: Allowed, made: Translation
+) -> str:  # fmt: skip
     """Return the text with its tags in our language; other tags as words."""
     tags, _ = find_tags(source, is_html=True)
     pieces, position = [], 0
     for tag in tags:
-        pieces += [source[position : tag.start], _tag(tag, source[tag.start : tag.end], values, conditions, made)]
+        written = source[tag.start : tag.end]
+        pieces += [source[position : tag.start], _tag(tag, written, values, conditions, allowed, made)]
         position = tag.end
     return "".join([*pieces, source[position:]])
 
 
 def _tag(
-    tag: Tag, written: str, values: Mapping[str, str], conditions: Mapping[str, str], made: Translation
+    tag: Tag, written: str, values: Mapping[str, str], conditions: Mapping[str, str], allowed: Allowed,
+    made: Translation,
 ) -> str:  # fmt: skip
     if tag.kind == "value":
         return _value(tag.text, written, values, made)
@@ -109,8 +115,14 @@ def _tag(
         return f"{{% {word} {_escaped(_quoted_condition(rest))} %}}" if both else written
     if word in {"load", "autoescape", "endautoescape"}:
         return ""
+    columns = _ARGUMENT.findall(rest)
+    if word == "ot_insert_report" and allowed.tables and columns and values.keys() >= set(columns):
+        listed = ", ".join(map('"{}"'.format, columns))
+        return _escaped(f"{{% table {listed} %}}")
+    if word == "ot_insert_rubric_feedback" and allowed.rubric:
+        return "{% rubric %}"
     if word == "ot_insert_report":
-        shown = f"[a table of {', '.join(_ARGUMENT.findall(rest)) or 'learners'}]"
+        shown = f"[a table of {', '.join(columns) or 'learners'}]"
     elif word == "ot_insert_rubric_feedback":
         shown = "[the feedback of the rubric]"
     else:
