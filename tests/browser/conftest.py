@@ -71,10 +71,9 @@ class Product:
             return [json.loads(row[0]) for row in outbox.execute("SELECT recipients FROM mail ORDER BY at")]
 
 
-@pytest.fixture(scope="session")
-def product(worker_id: str) -> Iterator[Product]:
-    """A fresh installation for each test process: no sample course, a short undo window, a fast lane."""
-    data = TEST_DATA / f"browser-{worker_id}"
+def start(name: str, *options: str) -> tuple[Product, str]:
+    """Start a fresh installation; return it with what it said."""
+    data = TEST_DATA / name
     postgres.stop(data / "postgres")  # of a test run that was killed
     for old in (data, postgres.home(data / "postgres")):
         shutil.rmtree(old, ignore_errors=True)
@@ -83,7 +82,7 @@ def product(worker_id: str) -> Iterator[Product]:
         port = probe.getsockname()[1]
     environment = {**os.environ, "MAIL_RATE": "500", "UNDO_SECONDS": "2", "SAFE_MODE_ADDRESS": ""}
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.run", "--port", str(port), "--data", str(data), "--no-sample"],
+        [sys.executable, "-m", "local.run", "--port", str(port), "--data", str(data), *options],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
@@ -94,9 +93,21 @@ def product(worker_id: str) -> Iterator[Product]:
             break
     else:
         raise RuntimeError("the product does not start:\n" + "".join(said))
-    yield Product(f"http://127.0.0.1:{port}", data, process)
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=30)
+    return Product(f"http://127.0.0.1:{port}", data, process), "".join(said)
+
+
+def stop(product: Product) -> None:
+    """Stop it as Ctrl-C does."""
+    product.process.send_signal(signal.SIGINT)
+    product.process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def product(worker_id: str) -> Iterator[Product]:
+    """A fresh installation for each test process: no sample course, a short undo window, a fast lane."""
+    made, _ = start(f"browser-{worker_id}", "--no-sample")
+    yield made
+    stop(made)
 
 
 @pytest.fixture(scope="session")
