@@ -18,6 +18,7 @@ from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
 from chalicelib.actions.surveys.routes import bp as surveys
+from chalicelib.audit.routes import bp as audit
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.tracking import bp as tracking
@@ -53,9 +54,31 @@ logger()  # has the same name: what Chalice logs is written in the same form
 app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
-    accounts, actions, attributes, charts, column_steps, columns, conditions, downloads, exchange, history, learners,
-    lifecycle, people, previews, rows, runs, sending, surveys, tables, tracking, uploads, views, workflows,
-)  # fmt: skip
+    accounts,
+    actions,
+    attributes,
+    audit,
+    charts,
+    column_steps,
+    columns,
+    conditions,
+    downloads,
+    exchange,
+    history,
+    learners,
+    lifecycle,
+    people,
+    previews,
+    rows,
+    runs,
+    sending,
+    surveys,
+    tables,
+    tracking,
+    uploads,
+    views,
+    workflows,
+)
 for blueprint in BLUEPRINTS:
     app.register_blueprint(blueprint)
 

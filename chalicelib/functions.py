@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib import clock, database, errors, logs
 from chalicelib.actions.surveys import jobs as answer_jobs
+from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
 from chalicelib.aws.mailer import Mailer
 from chalicelib.database import waking
@@ -26,7 +27,14 @@ DEFAULT_SECONDS = 60.0
 RESERVE_SECONDS = 10.0
 
 #: Jobs are known once the module that does them is imported.
-JOB_MODULES = (answer_jobs, exchange_jobs, history_jobs, upload_jobs, workflow_jobs)
+JOB_MODULES = (
+    answer_jobs,
+    audit_jobs,
+    exchange_jobs,
+    history_jobs,
+    upload_jobs,
+    workflow_jobs,
+)
 
 Records = Sequence[dict[str, Any]]
 Failures = dict[str, list[dict[str, str]]]

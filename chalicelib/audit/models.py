@@ -11,7 +11,10 @@ from chalicelib.database.base import Id
 
 
 class Event(Base):
-    """One thing that happened. `detail` holds what the line on screen needs, never secrets."""
+    """One thing that happened. `detail` holds what the line on screen needs, never secrets.
+
+    `origin` is the door it came through, one of `origins`; `correlation_id` leads to the technical log.
+    """
 
     __tablename__ = "event"
     __table_args__ = (Index("ix_event_workflow_at", "workflow_id", "at", "id"),)
@@ -23,4 +26,6 @@ class Event(Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     action_id: Mapped[int | None]
     run_id: Mapped[int | None]
+    origin: Mapped[str] = mapped_column(default="", server_default="")
+    correlation_id: Mapped[str] = mapped_column(default="", server_default="")
     detail: Mapped[dict[str, Any]]

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, errors
+from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
+from chalicelib.audit import origins
 from chalicelib.audit.models import Event
 
 
@@ -27,7 +28,8 @@ def record(
     """Add an event in the caller's transaction, so that the log says exactly what was committed."""
     event = Event(
         at=clock.now(), type=event_type, workflow_id=workflow_id, user_id=user_id,
-        action_id=action_id, run_id=run_id, detail=detail,
+        action_id=action_id, run_id=run_id, origin=origins.current(), correlation_id=logs.correlation_id(),
+        detail=detail,
     )  # fmt: skip
     session.add(event)
     return event

@@ -39,6 +39,7 @@ from markupsafe import Markup
 from chalicelib import database, errors, logs, metrics, signing
 from chalicelib.accounts import sessions
 from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
+from chalicelib.audit import origins
 from chalicelib.logs import logger
 from chalicelib.settings import settings
 from chalicelib.web import cookies, templates, urls, visitor, waiting
@@ -107,7 +108,7 @@ def page(
 def respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
     """Run a view inside a transaction and turn its answer, or its error, into a response."""
     began = time.perf_counter()
-    with logs.follow(raw.context.get("requestId", "")):
+    with logs.follow(raw.context.get("requestId", "")), origins.through(origins.PAGE):
         response = _respond(raw, answer_for)
         measured = {
             metrics.REQUEST_DURATION: (time.perf_counter() - began) * 1000,
