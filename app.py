@@ -17,6 +17,7 @@ from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
+from chalicelib.actions.surveys.entry_routes import bp as survey_answers
 from chalicelib.actions.surveys.routes import bp as surveys
 from chalicelib.audit.routes import bp as audit
 from chalicelib.delivery.routes import bp as sending
@@ -72,6 +73,7 @@ BLUEPRINTS = (
     rows,
     runs,
     sending,
+    survey_answers,
     surveys,
     tables,
     tracking,

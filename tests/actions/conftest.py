@@ -125,3 +125,15 @@ def desk(client: Browser, session: Session, workflow: Workflow, columns: dict[st
 def desk_of(desk: Desk, user: User) -> Desk:
     """The same message, used by somebody else."""
     return Desk(signed_in(desk.session, user), desk.session, desk.action, desk.columns)
+
+
+@pytest.fixture
+def survey(client: Browser, session: Session, workflow: Workflow, columns: dict[str, int]) -> Desk:
+    """Ines at an empty survey."""
+    return Desk(client, session, make_action(session, workflow, "", "Weekly questions", "survey"), columns)
+
+
+@pytest.fixture
+def todo(client: Browser, session: Session, workflow: Workflow, columns: dict[str, int]) -> Desk:
+    """Ines at an empty to-do list."""
+    return Desk(client, session, make_action(session, workflow, "", "Before the lab", "todo_list"), columns)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,35 +14,8 @@ from chalicelib.actions.models import Action
 from chalicelib.actions.surveys.models import Question
 from chalicelib.audit.models import Event
 from chalicelib.tables import queries as tables
-from chalicelib.workflows.models import Workflow
 from tests.actions.conftest import Desk, problem, words
-from tests.conftest import Browser
-from tests.factories import make_action
-
-
-@pytest.fixture
-def survey(client: Browser, session: Session, workflow: Workflow, columns: dict[str, int]) -> Desk:
-    """Ines at an empty survey."""
-    return Desk(client, session, make_action(session, workflow, "", "Weekly questions", "survey"), columns)
-
-
-@pytest.fixture
-def todo(client: Browser, session: Session, workflow: Workflow, columns: dict[str, int]) -> Desk:
-    """Ines at an empty to-do list."""
-    return Desk(client, session, make_action(session, workflow, "", "Before the lab", "todo_list"), columns)
-
-
-def ask(desk: Desk, description: str = "How was it?", kind: str = "text", **fields: Any) -> Question:
-    """Add a question through its form."""
-    page = desk.post("/questions", {"do": "add", "kind": kind, "description": description, **fields})
-    assert page.status == 303, words(page)
-    found = desk.session.scalars(select(Question).where(Question.action_id == desk.action.id).order_by(Question.id))
-    return list(found)[-1]
-
-
-def column_of(desk: Desk, question: Question) -> Any:
-    assert question.column_id is not None
-    return tables.column(desk.session, desk.action.workflow_id, question.column_id)
+from tests.actions.surveys import ask, column_of
 
 
 def listed(desk: Desk) -> list[str]:
@@ -293,6 +265,7 @@ def test_a_text_has_no_questions(desk: Desk) -> None:
 
 def test_a_viewer_sees_the_questions_but_no_way_to_change_them(survey: Desk, session: Session) -> None:
     from chalicelib.accounts.roles import WorkflowRole
+    from chalicelib.workflows.models import Workflow
     from tests.actions.conftest import desk_of
     from tests.test_access import member
 
