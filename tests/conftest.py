@@ -288,7 +288,8 @@ class Browser:
 
     def csrf_token(self) -> str:
         """Look the token up on a page that everybody may see."""
-        return self.get("/help" if "ontask_session" in self.cookies else "/sign-in").csrf_token()
+        known = {"ontask_session": "/help", "ontask_launch": "/home"}
+        return self.get(next((known[name] for name in known if name in self.cookies), "/sign-in")).csrf_token()
 
 
 @pytest.fixture
@@ -306,6 +307,17 @@ def signed_in(session: Session, user: User) -> Browser:
     session_id = sessions.begin(session, user, "a test")
     session.flush()
     browser.cookies[cookies.SESSION] = signing.sign("session", {"sid": session_id}, timedelta(days=1))
+    return browser
+
+
+def launched(session: Session, user: User) -> Browser:
+    """A browser in which an LMS has signed `user` in, with the rights of a learner."""
+    from chalicelib import signing
+    from chalicelib.web import cookies
+
+    browser = Browser()
+    session_id = sessions.begin(session, user, "a test", sessions.Kind.LAUNCH, is_learner=True)
+    browser.cookies[cookies.LAUNCH] = signing.sign("session", {"sid": session_id}, timedelta(days=1))
     return browser
 
 

@@ -21,7 +21,7 @@ from chalicelib.tables.uploads.models import Upload
 from chalicelib.web.page import Access, declarations, without_csrf
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Member, Workflow
-from tests.conftest import Browser, Page, make_user, signed_in
+from tests.conftest import Browser, Page, launched, make_user, signed_in
 from tests.factories import make_action, make_condition, make_table
 
 ROUTES = sorted(declarations, key=str)
@@ -78,13 +78,25 @@ def test_pages_outside_workflows_open_as_declared(session: Session, visitor: Bro
     access = declarations[route]
     learner = signed_in(session, make_user(session, "learner@uni.example", Role.LEARNER))
     instructor = signed_in(session, make_user(session, "instructor@uni.example"))
-    assert is_sign_in(visit(visitor, route)) == (access is not Access.EVERYBODY) or route[1] == "/sign-out"
+    assert is_sign_in(visit(visitor, route)) == (access is not Access.EVERYBODY)
     assert visit(visitor, route).status != 500
     if access in {Access.STAFF, Access.ADMIN}:
         assert visit(learner, route).status == 404
     if access is Access.ADMIN:
         assert visit(instructor, route).status == 404
     assert visit(instructor, route).status != 500
+
+
+ASKING = [route for route in ROUTES if declarations[route] is not Access.EVERYBODY and route[1] != "/sign-out"]
+
+
+@pytest.mark.parametrize("route", ASKING, ids=" ".join)
+def test_a_launch_opens_the_pages_of_learners_only(
+    session: Session, user: User, workflow: Workflow, route: tuple[str, str]
+) -> None:
+    """Even to the owner of the workflow."""
+    is_asked = is_sign_in(visit(launched(session, user), route, workflow))
+    assert is_asked == (declarations[route] is not Access.LEARNER)
 
 
 FORMS = [route for route in ROUTES if route[0] == "POST" and route not in without_csrf]

@@ -1,9 +1,10 @@
 """Who may come in: users, their sessions, one-time links, and the brake on wrong passwords."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chalicelib.database import Base
@@ -28,16 +29,48 @@ class User(Base):
 
 
 class Session(Base):
-    """A signed-in browser. The cookie carries the id; ending the row ends the session everywhere."""
+    """A signed-in browser. The cookie carries the id; ending the row ends the session everywhere.
+
+    `kind` is a value of `accounts.sessions.Kind`. `is_learner`: it has the rights of a learner, whatever the account
+    may do; `only_path`: and opens nothing but this address and what is below it. `is_remembered`: it ends at its time,
+    used or not.
+    """
 
     __tablename__ = "session"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(default="sign-in", server_default="sign-in")
+    is_learner: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_remembered: Mapped[bool] = mapped_column(default=False, server_default=false())
+    only_path: Mapped[str | None]
     agent: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+
+
+class Launch(Base):
+    """What an LMS told when it sent somebody here, by its own name of the place they came from; the newest of each."""
+
+    __tablename__ = "launch"
+    __table_args__ = (UniqueConstraint("session_id", "resource_link_id"),)
+
+    id: Mapped[Id]
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("session.id", ondelete="CASCADE"))
+    resource_link_id: Mapped[str]
+    consumer_key: Mapped[str]
+    fields: Mapped[dict[str, Any]]
+    received_at: Mapped[datetime]
+
+
+class UsedOnce(Base):
+    """What may not come a second time, such as the nonce of a launch; only a hash, until it would be refused anyway."""
+
+    __tablename__ = "used_once"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class OneTimeLink(Base):

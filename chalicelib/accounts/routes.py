@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 from chalice import Blueprint
 
 from chalicelib import errors, signing
-from chalicelib.accounts import passwords, service, sessions
+from chalicelib.accounts import home, passwords, service, sessions
 from chalicelib.accounts.models import User
 from chalicelib.web import cookies
 from chalicelib.web.page import Access, page
@@ -57,14 +57,20 @@ def sign_in(request: Request) -> Answer:
     return _signed_in(request, user, _safe_target(next_path))
 
 
-@page(bp, "/sign-out", method="POST", access=Access.EVERYBODY)
+@page(bp, "/sign-out", method="POST", access=Access.LEARNER)
 def sign_out(request: Request) -> Answer:
-    """End the session here and in the database."""
-    if request.session_id:
-        sessions.end(request.session, request.session_id)
+    """End every session of this browser, here and in the database."""
+    for session_id in request.session_ids:
+        sessions.end(request.session, session_id)
     answer = redirect("accounts.show_sign_in", flash="You are signed out.")
-    answer.cookies.append(cookies.remove(cookies.SESSION))
+    answer.cookies += [cookies.remove(cookies.SESSION), cookies.remove(cookies.LAUNCH, is_partitioned=True)]
     return answer
+
+
+@page(bp, "/home", access=Access.LEARNER)
+def show_home(request: Request) -> Answer:
+    """List what is open to this person as a learner."""
+    return render("accounts/home.html", classes=home.open_to(request.session, request.user.id))
 
 
 @page(bp, "/welcome/{token}", access=Access.EVERYBODY)

@@ -11,23 +11,35 @@ from chalicelib.web.urls import prefix
 SESSION = "ontask_session"
 VISITOR = "ontask_visitor"
 FLASH = "ontask_flash"
+#: A session begun by an LMS; it is kept in the frames of that LMS, too.
+LAUNCH = "ontask_launch"
+#: A session begun by a personal link; sent back to that address only.
+LINK = "ontask_link"
+OF_SESSIONS = (SESSION, LAUNCH, LINK)
 
 
-def build(name: str, value: str, lifetime: timedelta | None = None) -> str:
-    """Return a Set-Cookie value: HttpOnly, SameSite=Lax, for this site only; no lifetime = until the browser ends."""
+def build(
+    name: str, value: str, lifetime: timedelta | None = None, *, path: str = "/", is_partitioned: bool = False
+) -> str:
+    """Return a Set-Cookie value: HttpOnly, SameSite=Lax, for this site only; no lifetime = until the browser ends.
+
+    `is_partitioned`: it is kept inside frames of another site, apart from the cookies of windows and of other sites
+    (CHIPS); browsers take such cookies from secure addresses only.
+    """
     cookie: SimpleCookie = SimpleCookie()
     cookie[name] = value
     morsel = cookie[name]
-    morsel["path"] = prefix() + "/"
+    morsel["path"] = prefix() + path
     morsel["httponly"] = True
-    morsel["samesite"] = "Lax"
-    if settings().secure_cookies:
+    morsel["samesite"] = "None" if is_partitioned else "Lax"
+    if settings().secure_cookies or is_partitioned:
         morsel["secure"] = True
     if lifetime is not None:
         morsel["max-age"] = int(lifetime.total_seconds())
-    return morsel.OutputString()
+    # http.cookies knows this attribute from Python 3.14 on only.
+    return morsel.OutputString() + ("; Partitioned" if is_partitioned else "")
 
 
-def remove(name: str) -> str:
+def remove(name: str, *, path: str = "/", is_partitioned: bool = False) -> str:
     """Return a Set-Cookie value that removes the cookie."""
-    return build(name, "", timedelta(0))
+    return build(name, "", timedelta(0), path=path, is_partitioned=is_partitioned)

@@ -17,6 +17,8 @@
 - The view runs in one transaction, committed when the answer's status is below 400 and rolled back
   otherwise; the page is rendered after the commit, so the context holds plain data or loaded rows.
 - A POST is checked for its CSRF token: `{{ csrf_field() }}` in every form; HTMX sends a header by itself.
+- `access=Access.LEARNER`: any signed-in person may come, also by a launch of an LMS or a personal link; then the page
+  may be shown in a frame of the LMS. Its template extends `learner.html`. `request.visit` says how they came.
 - errors.Invalid and the other AppErrors that a view does not catch become a page, or for HTMX a toast.
 - Where the database is not ready the answer is the page that waits and repeats the request; see waiting.
 - Templates get: request, user, workflow, role, flash, csrf_field(), csrf_token, time_zone; see layout.html.
@@ -37,7 +39,7 @@ from chalice import Blueprint, Response
 from markupsafe import Markup
 
 from chalicelib import database, errors, logs, metrics, signing
-from chalicelib.accounts import sessions
+from chalicelib.accounts import recognition
 from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
 from chalicelib.audit import origins
 from chalicelib.logs import logger
@@ -57,6 +59,8 @@ class Access(StrEnum):
     """Who may come to a route that is not inside a workflow."""
 
     EVERYBODY = "everybody"
+    #: Signed in in any way, launches and personal links included.
+    LEARNER = "learner"
     SIGNED_IN = "signed in"
     STAFF = "staff"
     ADMIN = "admin"
@@ -171,7 +175,7 @@ def _call(
     access: Access | None,
     csrf: bool,
 ) -> Answer:
-    _find_user(request)
+    recognition.recognise(request, to_learners=access is Access.LEARNER)
     if (access is not Access.EVERYBODY) and request.signed_in is None:
         return _to_sign_in(request)
     if request.method == "POST" and csrf and not _csrf_holds(request):
@@ -184,16 +188,8 @@ def _call(
     return view(request, **values)
 
 
-def _find_user(request: Request) -> None:
-    token = request.cookies.get(cookies.SESSION)
-    claims = signing.read("session", token) if token else None
-    if claims:
-        request.session_id = str(claims["sid"])
-        request.signed_in = sessions.find_user(request.session, request.session_id)
-
-
 def _check_access(request: Request, access: Access | None) -> None:
-    if access in {Access.EVERYBODY, Access.SIGNED_IN}:
+    if access in {Access.EVERYBODY, Access.LEARNER, Access.SIGNED_IN}:
         return
     role = Role(request.user.role)
     if role not in STAFF or (access is Access.ADMIN and role is not Role.ADMIN):
@@ -222,8 +218,9 @@ def _csrf_secret(request: Request) -> str:
 
 def _csrf_holds(request: Request) -> bool:
     given = request.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
-    secret = _csrf_secret(request)
-    return bool(secret) and signing.matches("csrf", secret, given)
+    # The page may have been opened by another of this browser's sessions: its own sign-in beside a launch.
+    known = request.session_ids or [_csrf_secret(request)]
+    return any(signing.matches("csrf", secret, given) for secret in known if secret)
 
 
 def _error_answer(request: Request | None, error: errors.AppError) -> Answer:
@@ -293,6 +290,7 @@ def _common(request: Request, set_cookies: list[str], answer: Answer) -> dict[st
         "user": user,
         "workflow": request._workflow,
         "role": request.role,
+        "is_learner": request.may_be_framed or (user is not None and (request.is_learner or user.role == Role.LEARNER)),
         "time_zone": user.time_zone if user else "UTC",
         "csrf_token": token,
         "csrf_field": lambda: Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token),

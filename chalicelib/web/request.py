@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 
 if TYPE_CHECKING:
+    from chalicelib.accounts.models import Session as Visit
     from chalicelib.accounts.models import User
     from chalicelib.workflows.models import Workflow
 
@@ -83,7 +84,13 @@ class Request:
     id: str
     cookies: dict[str, str] = field(default_factory=dict)
     signed_in: User | None = None
+    #: The session by which they are signed in; how it began says `visit.kind`.
+    visit: Visit | None = None
     session_id: str = ""
+    #: All sessions that the browser's cookies speak of; some may be over.
+    session_ids: list[str] = field(default_factory=list)
+    #: Whether the answer may be shown in a frame of an LMS.
+    may_be_framed: bool = False
     role: str = ""
     _workflow: Workflow | None = None
     extras: dict[str, Any] = field(default_factory=dict)
@@ -99,6 +106,11 @@ class Request:
         """The workflow of the path; only for routes under `/workflows/{workflow_id}`."""
         assert self._workflow is not None, "this route has no workflow"
         return self._workflow
+
+    @property
+    def is_learner(self) -> bool:
+        """Whether they have the rights of a learner only, whatever their account may do."""
+        return self.visit is not None and self.visit.is_learner
 
     @property
     def wants_part(self) -> bool:

@@ -14,7 +14,8 @@ from chalicelib.workflows.references import PARTS
 
 #: Tables that belong to no copy of a workflow: people, logs, what was sent, what is on its way.
 NO_PARTS = {
-    "user", "session", "one_time_link", "failed_sign_in", "workflow", "member", "learner", "event", "job", "run",
+    "user", "session", "launch", "used_once", "one_time_link", "failed_sign_in", "workflow", "member", "learner",
+    "event", "job", "run",
     "message", "mail_event", "lane", "lane_minute", "mail_proof", "suppression", "upload", "table_version",
     "row_change", "answer", "answer_draft",
 }  # fmt: skip

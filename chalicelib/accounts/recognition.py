@@ -1,0 +1,30 @@
+"""Who is asking: the person behind the cookies of a request."""
+
+from __future__ import annotations
+
+from chalicelib import signing
+from chalicelib.accounts import sessions
+from chalicelib.web import cookies
+from chalicelib.web.request import Request
+
+
+def recognise(request: Request, *, to_learners: bool) -> None:
+    """Fill in who is signed in: by the newest session whose rights are enough for a page of this kind.
+
+    A browser may have several: one's own sign-in, a launch of an LMS, a personal link. For pages that ask for more than
+    a learner's rights, sessions with a learner's rights do not count.
+    """
+    request.session_ids = [sid for name in cookies.OF_SESSIONS if (sid := _session_id(request, name))]
+    request.session_id = _session_id(request, cookies.SESSION)
+    for user, row in sessions.find(request.session, request.session_ids):
+        if sessions.opens(row, request.path, to_learners=to_learners):
+            sessions.keep_alive(request.session, row)
+            request.signed_in, request.visit, request.session_id = user, row, str(row.id)
+            request.may_be_framed = to_learners and row.kind == sessions.Kind.LAUNCH
+            return
+
+
+def _session_id(request: Request, cookie: str) -> str:
+    token = request.cookies.get(cookie)
+    claims = signing.read("session", token) if token else None
+    return str(claims["sid"]) if claims else ""
