@@ -19,6 +19,7 @@ from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
 from chalicelib.actions.surveys.entry_routes import bp as survey_answers
 from chalicelib.actions.surveys.routes import bp as surveys
+from chalicelib.actions.version_routes import bp as versions
 from chalicelib.audit.routes import bp as audit
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
@@ -78,6 +79,7 @@ BLUEPRINTS = (
     tables,
     tracking,
     uploads,
+    versions,
     views,
     workflows,
 )

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.actions import queries
+from chalicelib.actions.kinds import KINDS, Channel, Kind
 from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.preview import Audience, Learner
@@ -85,10 +86,14 @@ class Editor:
     @property
     def text(self) -> str:
         """The text with names, as people write it."""
+        return self.written(self.action.text)
+
+    def written(self, stored: str) -> str:
+        """Return a stored text with names, as people write it."""
         try:
-            return ids_to_names(self.action.text, self.names)
+            return ids_to_names(stored, self.names)
         except TemplateError:
-            return self.action.text
+            return stored
 
     @property
     def trouble(self) -> str:
@@ -149,7 +154,7 @@ class Editor:
         if not problem:
             formulas = {condition.id: condition.formula for condition in self.usable}
             counts = queries.counts(self.session, self.workflow, self.columns, self.action.filter, formulas)
-        used = queries.used(self.action) | {f"k{key}" for key in surveys.conditions_used(self.session, self.action.id)}
+        used = self.used
         lines = [
             ConditionLine(
                 one.id, one.name, one.description, words(one.formula, self.columns),
@@ -158,6 +163,14 @@ class Editor:
             for one in self.conditions
         ]  # fmt: skip
         return Who(words(self.action.filter, self.columns), counts, lines, problem)
+
+    @cached_property
+    def used(self) -> set[str]:
+        """The references of the text and, where there are any, of the questions."""
+        found = queries.used(self.action)
+        if KINDS[Kind(self.action.kind)].channel is Channel.FORM:
+            found |= {f"k{key}" for key in surveys.conditions_used(self.session, self.action.id)}
+        return found
 
     def count(self, formula: Any, within: Any) -> queries.Counts:
         """Count for how many the formula holds (`conditions[0]`), of those for whom `within` does.

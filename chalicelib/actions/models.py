@@ -56,3 +56,42 @@ class Condition(Base):
     position: Mapped[int]
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+
+class TextVersion(Base):
+    """A text of an action, by ids, as somebody left it; what they saved within a short while counts as one.
+
+    The newest one is the action's text itself. Nobody wrote those that came with a copy or from a file.
+    """
+
+    __tablename__ = "text_version"
+    __table_args__ = (Index("ix_text_version_action_id_id", "action_id", "id"),)
+
+    id: Mapped[Id]
+    action_id: Mapped[int] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    text: Mapped[str]
+    began_at: Mapped[datetime]
+    saved_at: Mapped[datetime]
+
+
+class TextDraft(Base):
+    """What somebody wrote that could not be stored, as typed; `version` is that of the text they had changed."""
+
+    __tablename__ = "text_draft"
+
+    action_id: Mapped[int] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True, index=True)
+    text: Mapped[str]
+    version: Mapped[int]
+    saved_at: Mapped[datetime]
+
+
+class ListChoice(Base):
+    """How somebody wants lists of actions: in which order, as cards or as a table."""
+
+    __tablename__ = "list_choice"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
+    sort: Mapped[str]
+    layout: Mapped[str]

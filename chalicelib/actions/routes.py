@@ -9,7 +9,7 @@ from chalice import Blueprint
 
 from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.actions import queries, service
+from chalicelib.actions import queries, service, versions
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.kinds import KINDS, Kind, offered
 from chalicelib.actions.language import TemplateError
@@ -53,9 +53,12 @@ def show_desk(
     none_holds = request.query.get("none") == "1"
     find = request.query.get("find")
     learner = editor.learner(row_of(request), none_holds=none_holds)
+    draft = versions.draft(request.session, request.user.id, editor.action) if text is None else None
+    if text is None:
+        text = draft.text if draft else editor.text
     return render(
-        template, status=422 if problems else 200, editor=editor, action=editor.action,
-        who=editor.who, text=editor.text if text is None else text, names=editor.names_data, panel=panel,
+        template, status=422 if problems else 200, editor=editor, action=editor.action, draft=draft,
+        who=editor.who, text=text, names=editor.names_data, panel=panel,
         problems=problems or {}, form=request.form.as_dict(), can_edit=can_edit(request),
         learner=learner, row=learner.row_id if learner else None, none_holds=none_holds, find=find,
         found=editor.audience.search(find) if find and not editor.who.problem else [],
@@ -146,24 +149,29 @@ def _editor_page(editor: Editor) -> EditorPage:
 
 @page(bp, ACTION + "/text", method="POST", role=WorkflowRole.EDITOR)
 def save_text(request: Request, action_id: int) -> Answer:
-    """Store the text; answers in JSON to the script, with a page to a form that was sent without it."""
+    """Store the text; answers in JSON to the script, with a page to a form that was sent without it.
+
+    A text that can't be stored is kept as the visitor's draft.
+    """
     editor = open_editor(request, action_id, lock=True)
     wants_json = "application/json" in request.headers.get("accept", "")
+    if request.form.checked("drop_draft"):
+        versions.drop_draft(request.session, request.user.id, editor.action)
+        if wants_json:
+            return data({"version": editor.action.version})
+        here = {"workflow_id": request.workflow.id, "action_id": action_id, "row": row_of(request)}
+        return redirect("actions.show_action", **here, flash="Your draft is gone; this is the text that is stored.")
     source, version = request.form.get("text").replace("\r\n", "\n"), request.form.whole("version") or 0
     try:
         saved = service.save_text(
             request.session, request.user.id, editor.action, source, version, editor.names
         )  # fmt: skip
-    except errors.Conflict as error:
-        if wants_json:
-            current = {"version": editor.action.version, "text": editor.text}
-            return data({"message": error.message, **current}, 409)
-        hint = "Open the message in another tab to see what is there now; saving again puts yours in its place."
-        return _editor_page(editor)(request, editor, problems={"text": f"{error.message}\n{hint}"}, text=source)
-    except errors.Invalid as error:
-        if wants_json:
-            return data({"message": error.message, "problems": _places(error)}, 422)
-        return _editor_page(editor)(request, editor, problems=error.fields, text=source)
+    except (errors.Conflict, errors.Invalid) as error:
+        versions.put_aside(request.session, request.user.id, editor.action, source, version)
+        answer = _refused(request, editor, error, source, wants_json=wants_json)
+        answer.keep = True
+        return answer
+    versions.drop_draft(request.session, request.user.id, editor.action)
     if wants_json:
         return data({"version": saved.version, "removed": saved.removed})
     gone = f" Taken out, because mails can’t have it: {', '.join(saved.removed)}." if saved.removed else ""
@@ -171,6 +179,20 @@ def save_text(request: Request, action_id: int) -> Answer:
         "actions.show_action", workflow_id=request.workflow.id, action_id=action_id, row=row_of(request),
         flash=f"Saved.{gone}",
     )  # fmt: skip
+
+
+def _refused(
+    request: Request, editor: Editor, error: errors.Conflict | errors.Invalid, source: str, *, wants_json: bool
+) -> Answer:
+    if isinstance(error, errors.Conflict):
+        if wants_json:
+            current = {"version": editor.action.version, "text": editor.text}
+            return data({"message": error.message, **current}, 409)
+        hint = "Open the message in another tab to see what is there now; saving again puts yours in its place."
+        return _editor_page(editor)(request, editor, problems={"text": f"{error.message}\n{hint}"}, text=source)
+    if wants_json:
+        return data({"message": error.message, "problems": _places(error)}, 422)
+    return _editor_page(editor)(request, editor, problems=error.fields, text=source)
 
 
 def _places(error: errors.Invalid) -> list[dict[str, Any]]:

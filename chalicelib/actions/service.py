@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, seals
-from chalicelib.actions import html
+from chalicelib.actions import html, versions
 from chalicelib.actions.kinds import KINDS, Kind, offered
 from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
 from chalicelib.actions.models import Action, Condition
@@ -162,8 +162,24 @@ def save_text(session: Session, user_id: int, action: Action, source: str, versi
     now = clock.now()
     if action.version == 1 or now - action.updated_at > QUIET:
         _record(session, "action_text_changed", user_id, action)
+    before = action.text
     action.text, action.version, action.updated_at = cleaned, action.version + 1, now
+    versions.keep(session, user_id, action, before)
     return Saved(action.version, removed)
+
+
+def restore_text(session: Session, user_id: int, action: Action, version_id: int) -> None:
+    """Put an earlier version in the place of the text, which stays a version. `action` must be locked.
+
+    Raises errors.NotFound when the version is not kept any more.
+    """
+    earlier = versions.get(session, action, version_id)
+    if earlier.text == action.text:
+        return
+    before, now = action.text, clock.now()
+    action.text, action.version, action.updated_at = earlier.text, action.version + 1, now
+    versions.keep(session, user_id, action, before, apart=True)
+    _record(session, "action_text_restored", user_id, action)
 
 
 def set_filter(

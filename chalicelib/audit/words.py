@@ -58,6 +58,7 @@ WORDS = {
     "action_deleted": "deleted the message",
     "action_restored": "brought back the message",
     "action_text_changed": "wrote in the message",
+    "action_text_restored": "brought back an earlier text of the message",
     "action_filter_changed": "changed who gets the message",
     "action_filter_removed": "let everybody get the message",
     "action_left_view": "ended the sharing of rules with a view by the message",

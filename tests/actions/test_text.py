@@ -146,7 +146,7 @@ def test_saves_in_a_row_of_one_person_are_never_stale(desk: Desk) -> None:
 def test_a_save_without_a_right_version_never_wins(desk: Desk, version: str) -> None:
     desk.save("<p>mine</p>")
     assert desk.post("/text", {"text": "<p>other</p>", "version": version}).status == 422
-    assert desk.text() == "<p>mine</p>"
+    assert desk.stored().text == "<p>mine</p>"
 
 
 # -- what is refused
@@ -160,7 +160,7 @@ def test_an_unknown_name_is_refused_with_its_place_and_the_nearest_names(desk: D
         (2, 6, "nme", ["name"]), (2, 20, "low quix", ["low quiz"]),
     ]  # fmt: skip
     assert "no column" in found[0]["message"]
-    assert desk.text() == "<p>before</p>"
+    assert desk.stored().text == "<p>before</p>"
 
 
 def test_without_the_script_mistakes_are_told_beside_what_was_typed(desk: Desk) -> None:

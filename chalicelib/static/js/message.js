@@ -36,6 +36,7 @@ function tell(news) {
 
 function showSaved({ removed = [], isNew = false }) {
   notes.replaceChildren();
+  document.getElementById("draft")?.remove();
   if (removed.length) {
     notes.append(make("p", { class: "note" }, `Taken out, because mails can’t have it: ${removed.join(", ")}.`));
   }
@@ -91,6 +92,15 @@ function showSignIn() {
     "; this page then saves by itself. What you wrote stays here."));
 }
 
+// What this tab had not saved when it was closed or broke off comes back; a draft is tried again.
+const left = saver.left();
+if (left) {
+  form.elements.version.value = left.version;
+  editor.replaceText(left.text);
+  notes.append(make("p", { class: "note", role: "status" }, "What you had typed when this page was closed is back."));
+}
+if (left || saver.hasDraft) saver.changed();
+
 // -- the rest of the page follows the stored text
 
 // The page's own address with the learner that is shown; an open panel has one of its own.
@@ -122,6 +132,7 @@ document.addEventListener("click", (event) => {
 }, true);
 
 document.addEventListener("submit", (event) => {
+  if (event.submitter?.hasAttribute("data-leave")) { saver.forget(); return; }
   if (event.target === form) { event.preventDefault(); saver.flush(); return; }
   afterSaving(event, () => event.target.requestSubmit(event.submitter));
 }, true);

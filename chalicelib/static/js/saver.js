@@ -1,5 +1,6 @@
 // Saves the text while it is written: a second after the last change, before the page is left, again after a failure.
-// Whatever happens, what was typed stays in the field.
+// Whatever happens, what was typed stays in the field; the server keeps what it refuses as a draft, and this tab what
+// has not reached the server yet.
 
 import { post } from "./app.js";
 
@@ -11,7 +12,9 @@ export class Saver {
   constructor(form, tell) {
     Object.assign(this, { form, tell, timer: 0, running: null, isDirty: false, hasFailed: false, unanswered: null });
     this.field = form.elements.text;
-    this.saved = this.field.value;
+    this.hasDraft = this.field.dataset.stored !== undefined;
+    this.saved = this.field.dataset.stored ?? this.field.value;
+    this.key = `text of ${form.action}`;
     form.addEventListener("text-change", () => this.changed());
     document.addEventListener("visibilitychange", () => { if (document.hidden && this.isDirty) this.save(); });
     addEventListener("beforeunload", (event) => {
@@ -24,13 +27,28 @@ export class Saver {
     clearTimeout(this.timer);
     if (this.field.value === this.saved) { this.settled(); return; }
     this.isDirty = true;
+    sessionStorage.setItem(this.key, JSON.stringify({ text: this.field.value, version: this.form.elements.version.value }));
     this.tell({ state: "waiting" });
     this.timer = setTimeout(() => this.save(), QUIET_MS);
   }
 
   settled() {
-    this.isDirty = this.hasFailed = false;
+    if (this.hasDraft) post(this.form.action, { drop_draft: "1" }).catch(() => {});
+    this.forget();
     this.tell({ state: "saved", removed: [] });
+  }
+
+  // What is in the field is not to be kept.
+  forget() {
+    clearTimeout(this.timer);
+    this.isDirty = this.hasFailed = this.hasDraft = false;
+    sessionStorage.removeItem(this.key);
+  }
+
+  // What was typed before the page broke off, {text, version}, or null.
+  left() {
+    const left = JSON.parse(sessionStorage.getItem(this.key) ?? "null");
+    return left && left.text !== this.field.value ? left : null;
   }
 
   // Resolves to whether the text is stored now.
@@ -59,6 +77,7 @@ export class Saver {
     }
     this.hasFailed = answer.status !== 200;
     this.unanswered = answer.status === 0 || answer.status >= 500 ? text : null;
+    this.hasDraft = answer.status === 422 || answer.status === 409 || (this.hasDraft && this.hasFailed);
     if (answer.status === 200) return this.done(text, answer.data);
     if (answer.status === 422) this.tell({ state: "refused", ...answer.data });
     else if (answer.status === 409) this.tell({ state: "stale", ...answer.data });
@@ -73,9 +92,10 @@ export class Saver {
     this.form.elements.version.value = version;
     this.saved = text;
     this.isDirty = this.field.value !== text;
-    if (this.isDirty) this.timer = setTimeout(() => this.save(), QUIET_MS);
-    else this.tell({ state: "saved", removed, isNew: true });
-    return !this.isDirty;
+    if (this.isDirty) { this.timer = setTimeout(() => this.save(), QUIET_MS); return false; }
+    this.forget();
+    this.tell({ state: "saved", removed, isNew: true });
+    return true;
   }
 
   // What somebody else saved counts as the text that ours is a change of.
