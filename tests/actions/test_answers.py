@@ -224,7 +224,7 @@ def test_only_who_has_not_answered_and_one_click_to_remind_them(survey: Desk) ->
     page = words(survey.get("/answers", missing=1))
     assert "4 learners without an answer" in page
     assert "s01" not in page
-    assert "1 of 5 learners have answered (20 %)" in page
+    assert "1 of 5 learners have answered (20\xa0%)" in page
     after = survey.post("/answers", {"do": "remind"})
     made = survey.session.get(Action, int(after.location.split("/actions/")[1].partition("?")[0]))
     assert made is not None
@@ -320,7 +320,7 @@ def test_results_say_how_many_when_and_what_with_a_table_beside_each_picture(sur
     apply(survey.session)
     page = survey.get("/results")
     shown = words(page)
-    assert "6 of 12 learners have answered (50 %)" in shown
+    assert "6 of 12 learners have answered (50\xa0%)" in shown
     assert "6 learners here" in shown
     assert re.search(r"book\s*6\s*videos\s*3", shown)
     assert "Remark 6" in shown

@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.actions.models import Action
 from chalicelib.actions.surveys.models import Answer, Draft
+from chalicelib.audit import origins
 from chalicelib.schedules import service as schedules
 from chalicelib.tables import cells, writing
 
 APPLY = "apply_answers"
-LINK, ENTRY = "link", "entry"
+#: Through which door an answer came: from its learner, or entered by the instructor.
+LINK, ENTRY = "learner link", origins.PAGE
 #: So much of what was typed is kept of a form that is not sent yet.
 MAX_DRAFT = 200_000
 

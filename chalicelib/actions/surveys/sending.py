@@ -48,26 +48,36 @@ def send(form: Form, typed: Mapping[str, Sequence[str]], origin: str) -> Sent:
 
 
 def _checked(form: Form, open_: Sequence[Item], typed: Mapping[str, Sequence[str]]) -> dict[int, Any]:
+    new, found = _read(form, open_, typed)
+    if found:
+        raise errors.Invalid("Some answers are missing or do not fit.", found)
+    return new
+
+
+def problems(form: Form, asked: Sequence[Item], typed: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return what is wrong with some of the answers, by field."""
+    return _read(form, [item for item in asked if not item.is_heading], typed)[1]
+
+
+def _read(
+    form: Form, asked: Sequence[Item], typed: Mapping[str, Sequence[str]]
+) -> tuple[dict[int, Any], dict[str, str]]:  # fmt: skip
     new: dict[int, Any] = {}
-    problems: dict[str, str] = {}
-    for item in open_:
+    found: dict[str, str] = {}
+    for item in asked:
         if form.is_locked(item):
             continue
-        was = form.values[item.column.id]
-        value = was
+        value = was = form.values[item.column.id]
         if item.field in typed:
             try:
-                value = fields.read(item, typed[item.field], form.zone, was)
+                value = new[item.column.id] = fields.read(item, typed[item.field], form.zone, was)
             except errors.Invalid as error:
-                problems |= error.fields
+                found |= error.fields
                 continue
-            new[item.column.id] = value
         is_missing = not value if item.kind is Kind.TICK else value is None
         if is_missing and item.question.is_required and not form.is_staff:
-            problems[item.field] = NEEDED
-    if problems:
-        raise errors.Invalid("Some answers are missing or do not fit.", problems)
-    return new
+            found[item.field] = NEEDED
+    return new, found
 
 
 def _differs(old: Any, new: Any) -> bool:
