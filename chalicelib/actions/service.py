@@ -14,6 +14,8 @@ from chalicelib.actions import html, versions
 from chalicelib.actions.kinds import KINDS, Kind, offered
 from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
 from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.reports import service as reports
+from chalicelib.actions.rubrics import service as rubrics
 from chalicelib.actions.surveys import service as surveys
 from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
@@ -98,7 +100,7 @@ def shown(action: Action) -> dict[str, str]:
 
 
 def copy(session: Session, user_id: int, action: Action) -> Action:
-    """Add a copy of the message with its text, filter, conditions, questions and sending choices."""
+    """Add a copy of the message with its text, filter, conditions, questions, rubric, files and sending choices."""
     now = clock.now()
     twin = Action(
         workflow_id=action.workflow_id, kind=action.kind,
@@ -120,6 +122,8 @@ def copy(session: Session, user_id: int, action: Action) -> Action:
         ids[f"k{condition.id}"] = f"k{made.id}"
     twin.text = renumber(action.text, ids)
     surveys.copy_all(session, action, twin, {int(old[1:]): int(new[1:]) for old, new in ids.items()})
+    rubrics.copy_all(session, action, twin, ids)
+    reports.copy_all(session, action, twin)
     if subject := action.send_defaults.get("subject"):
         twin.send_defaults = action.send_defaults | {"subject": renumber(subject, ids, "text")}
     _record(session, "action_copied", user_id, twin, original=action.id)

@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 from chalicelib.actions import queries
 from chalicelib.actions.models import Action
+from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.surveys import queries as surveys
 from chalicelib.formulas import tree
 from chalicelib.formulas.check import Columns, check
 
 TEXT, FILTER, CONDITION, QUESTION = "text", "filter", "condition", "question"
+RUBRIC = "rubric"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Use:
 
 
 def of_column(session: Session, workflow_id: int, column_id: int) -> list[Use]:
-    """Return every text, filter, condition and question of the workflow's actions that speaks of the column."""
+    """Return every text, filter, condition, question and rubric of the workflow's actions that speaks of the column."""
     actions = sa.select(Action).where(Action.workflow_id == workflow_id, Action.deleted_at.is_(None))
     return [
         use
@@ -50,13 +52,15 @@ def _uses(session: Session, action: Action, column_id: int) -> Iterable[Use]:
             yield Use(CONDITION, action.id, action.name, condition.name, condition.formula)
     if surveys.of_column(session, action.id, column_id):
         yield Use(QUESTION, action.id, action.name)
+    if rubrics.speaks_of(session, action.id, column_id):
+        yield Use(RUBRIC, action.id, action.name)
 
 
 def broken(uses: Iterable[Use], columns: Columns, time_zone: str) -> list[tuple[Use, str]]:
     """Return the filters and conditions that could not be used with these columns any more, and why."""
     found = []
     for use in uses:
-        if use.kind in {TEXT, QUESTION}:
+        if use.kind in {TEXT, QUESTION, RUBRIC}:
             continue
         try:
             check(use.formula, columns, time_zone)

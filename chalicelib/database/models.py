@@ -2,6 +2,8 @@
 
 from chalicelib.accounts import models as accounts
 from chalicelib.actions import models as actions
+from chalicelib.actions.reports import models as reports
+from chalicelib.actions.rubrics import models as rubrics
 from chalicelib.actions.surveys import models as surveys
 from chalicelib.audit import models as audit
 from chalicelib.database import Base
@@ -21,6 +23,8 @@ __all__ = [
     "delivery",
     "exchange",
     "history",
+    "reports",
+    "rubrics",
     "schedules",
     "surveys",
     "tables",

@@ -20,7 +20,7 @@ from chalicelib.actions.html import clean, displaced
 from chalicelib.actions.kinds import Kind
 from chalicelib.actions.language import TemplateError
 from chalicelib.actions.language import references as references_of
-from chalicelib.exchange import questions, shapes
+from chalicelib.exchange import questions, rubrics, shapes
 from chalicelib.exchange.document import MESSAGES, VERSION, WORKFLOW, Document, Row, fields, section
 from chalicelib.formulas import operands, tree
 from chalicelib.formulas.check import typed_values
@@ -38,7 +38,7 @@ MAX_ATTRIBUTE_LENGTH = 1024
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _NOUNS = {
     "column": "Column", "action": "Message", "condition": "Condition", "view": "View", "attribute": "Attribute",
-    "question": "Question",
+    "question": "Question", "criterion": "Criterion", "rubric_cell": "Rubric text", "attachment": "Attachment",
 }  # fmt: skip
 
 
@@ -69,6 +69,7 @@ def check(raw: Any, *, has_table: bool) -> Document:
     _views(document)
     _actions(document)
     questions.check(document)
+    rubrics.check(document)
     _references(document)
     return document
 
@@ -167,12 +168,14 @@ def _numbers(document: Document) -> None:
             if row["id"] in seen:
                 raise errors.Invalid(f"Two {section(part)} have the number {row['id']}.")
             seen.add(row["id"])
-    known = {row["id"] for row in document.rows["action"]}
-    for table in ("condition", "question"):
-        for row in document.rows[table]:
-            if row["action_id"] not in known:
-                named = row.get("name", row["id"])
-                raise errors.Invalid(f"{_NOUNS[table]} “{named}” belongs to no message of the file.")
+    for part in PARTS:
+        if part.is_of_actions and part.letter != "m":
+            parents = next(one.table for one in PARTS if one.letter == part.parent_letter)
+            known = {row["id"] for row in document.rows[parents]}
+            for row in document.rows[part.table]:
+                if row[part.parent] not in known:
+                    named = row.get("name", row["id"])
+                    raise errors.Invalid(f"{_NOUNS[part.table]} “{named}” belongs to no message of the file.")
 
 
 def _columns(document: Document) -> None:

@@ -38,7 +38,7 @@ def problems(session: Session, target: Workflow, document: Document) -> list[str
     if target.row_count is None:
         return ["This workflow has no learners yet. Add your data first; messages need its columns."]
     there = parts.read(session, target.id)
-    live = {table: {row["name"] for row in _live(rows)} for table, rows in there.items() if table != "condition"}
+    live = {table: {row["name"] for row in _live(there[table])} for table in ("action", "view")}
     found = [
         f"There is a {noun} “{row['name']}” already. Rename or delete one of them first."
         for table, noun in (("action", "message"), ("view", "view"))

@@ -24,6 +24,8 @@ OMITTED = frozenset({"id", "workflow_id", "created_at", "updated_at", "deleted_a
 #: The workflow's number in every file.
 HERE = 1
 
+_PLURALS = {"criterion": "criteria"}
+
 Row = dict[str, Any]
 
 
@@ -89,7 +91,7 @@ def restored(stored: dict[str, Any]) -> Document:
 
 def section(part: Part) -> str:
     """Return the name of the part's list in the file."""
-    return f"{part.table}s"
+    return _PLURALS.get(part.table, f"{part.table}s")
 
 
 def fields(part: Part) -> list[sa.Column[Any]]:

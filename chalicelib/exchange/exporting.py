@@ -46,7 +46,7 @@ def only_messages(document: Document) -> None:
     """Leave out what none of the messages speaks of."""
     needed = _closure(document.rows)
     for part in PARTS:
-        if part.letter != "m" and part.parent_letter != "m":
+        if not part.is_of_actions:
             document.rows[part.table] = [
                 row for row in document.rows[part.table] if f"{part.letter}{row['id']}" in needed
             ]
@@ -61,16 +61,19 @@ def _live(session: Session, exported: Workflow, action_ids: Collection[int]) -> 
     found: parts.Rows = {}
     for part in PARTS:
         kept = [row for row in rows[part.table] if row.get("deleted_at") is None]
-        if part.parent_letter == "m":
-            kept = [row for row in kept if row[part.parent] in action_ids]
-        found[part.table] = [row for row in kept if part.letter != "m" or row["id"] in action_ids]
+        if part.letter == "m":
+            kept = [row for row in kept if row["id"] in action_ids]
+        elif part.is_of_actions:
+            parents = {row["id"] for one in PARTS if one.letter == part.parent_letter for row in found[one.table]}
+            kept = [row for row in kept if row[part.parent] in parents]
+        found[part.table] = kept
     return found
 
 
 def _closure(rows: parts.Rows) -> set[Reference]:
     """Return what the messages and their parts speak of, and what that speaks of in turn."""
     by_reference = {f"{part.letter}{row['id']}": (part, row) for part in PARTS for row in rows[part.table]}
-    of_actions = [part for part in PARTS if "m" in {part.letter, part.parent_letter}]
+    of_actions = [part for part in PARTS if part.is_of_actions]
     waiting = {f"{part.letter}{row['id']}" for part in of_actions for row in rows[part.table]}
     seen: set[Reference] = set()
     while waiting:

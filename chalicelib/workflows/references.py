@@ -1,11 +1,11 @@
 """The one walker over references: where the objects of a workflow speak of each other, and how to follow or change it.
 
 A reference is a letter and an id: "w3" the workflow, "a3" an attribute, "c12" a column, "v4" a view, "m7" a
-message, "k5" a condition, "q9" a question of a form. `PARTS` lists every table whose rows belong to a workflow and,
-for each field that holds references, the function that walks it. All uses of references go through this list: who
-uses an object (`found`), the copy of a workflow (`parts.insert`), exports and imports. A new table or field that holds
-ids is added here and nowhere else; `tests/workflows/test_references.py` fails for a field with JSON or a foreign key
-that is not mentioned.
+message, "k5" a condition, "q9" a question of a form, "r2" a criterion of a rubric, "l8" what a level of it says, "f6" a
+file of a report. `PARTS` lists every table whose rows belong to a workflow and, for each field that holds references,
+the function that walks it. All uses of references go through this list: who uses an object (`found`), the copy of a
+workflow (`parts.insert`), exports and imports. A new table or field that holds ids is added here and nowhere else;
+`tests/workflows/test_references.py` fails for a field with JSON or a foreign key that is not mentioned.
 
     change = {"c12": "c7", "k5": "k1"}.__getitem__
     stored = references.changed("action", row, change)    # the same row, speaking of c7 and k1
@@ -116,7 +116,12 @@ class Part:
     @property
     def parent_letter(self) -> str:
         """The letter of the rows that this part's rows belong to."""
-        return {"workflow_id": "w", "action_id": "m"}[self.parent]
+        return {"workflow_id": "w", "action_id": "m", "criterion_id": "r"}[self.parent]
+
+    @property
+    def is_of_actions(self) -> bool:
+        """Whether the rows are actions or what belongs to one."""
+        return "m" in {self.letter, self.parent_letter} or self.parent_letter == "r"
 
 
 #: What the next sending of a message begins with.
@@ -146,6 +151,9 @@ PARTS = (
     Part("question", "q", "action_id", {
         "action_id": one("m"), "column_id": one("c"), "condition_id": one("k"),
     }, frozenset({"options"})),
+    Part("criterion", "r", "action_id", {"action_id": one("m"), "column_id": one("c")}),
+    Part("rubric_cell", "l", "criterion_id", {"criterion_id": one("r"), "feedback": written("html")}),
+    Part("attachment", "f", "action_id", {"action_id": one("m"), "view_id": one("v")}),
 )  # fmt: skip
 #: The workflow itself: its row is nobody's part, but it refers to some.
 WORKFLOW = Part("workflow", "w", "", {"learner_column_id": one("c")})

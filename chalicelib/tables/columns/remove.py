@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
+from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.audit import service as audit
 from chalicelib.tables import queries, store
 from chalicelib.tables.columns import keeping, naming, shape
@@ -21,8 +22,8 @@ def refusal(session: Session, column: Column) -> str:
     """Say why the column has to stay; empty when it can go."""
     keys = [other for other in queries.columns(session, column.workflow_id) if other.is_key]
     if column.is_key and len(keys) == 1:
-        return "This is the only column that tells learners apart, so it has to stay."
-    return ""
+        return "This is the only column that tells learners apart, so it has to stay. Make another column a key first."
+    return rubrics.refusal(session, column.id)
 
 
 def delete(session: Session, workflow: Workflow, user_id: int, column: Column) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.actions import uses as actions
+from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.audit import service as audit
 from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.tables import queries, store
@@ -138,7 +139,7 @@ def preview(session: Session, workflow: Workflow, column: Column, choice: str) -
     return Preview(
         new_type, found["total"], found["missing"], found["kept"], found["lost"], found["emptied"],
         [(sample[0] or "", sample[1]) for sample in found["samples"]],
-        _refusal(column, found["lost"] + found["emptied"], found["shared"]),
+        _refusal(column, found["lost"] + found["emptied"], found["shared"]) or rubrics.refusal(session, column.id),
         _broken(session, workflow, column, new_type),
     )  # fmt: skip
 

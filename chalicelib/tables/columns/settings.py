@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
+from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.audit import service as audit
 from chalicelib.tables import names, queries, store
 from chalicelib.tables.columns import lists, naming, recipes, shape
@@ -112,7 +113,9 @@ def _check(session: Session, workflow: Workflow, column: Column, wanted: Setting
         problems["name"] = found
     if wanted.is_key != column.is_key and (found := _key_problem(session, workflow.id, column, wanted.is_key)):
         problems["is_key"] = found
-    if wanted.allowed != column.allowed_values and wanted.allowed is not None:
+    if wanted.allowed != column.allowed_values and (found := rubrics.refusal(session, column.id)):
+        problems["allowed"] = found
+    elif wanted.allowed != column.allowed_values and wanted.allowed is not None:
         if len(wanted.allowed) < lists.LEAST:
             problems["allowed"] = f"List at least {lists.LEAST} values, or none to allow any."
         elif _is_kept_up(column):

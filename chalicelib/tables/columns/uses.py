@@ -20,6 +20,7 @@ _OUTCOMES = {
     actions.FILTER: "is blocked until its rules are repaired; nobody gets it meanwhile, least of all everybody",
     actions.CONDITION: "is blocked, with its message, until its rules are repaired",
     actions.QUESTION: "is not asked any more; what was answered stays with the column",
+    actions.RUBRIC: "can’t be sent until the rubric is repaired",
     delivery.COUNTER: "goes on, but its opens are counted on its own page only",
     delivery.WAITING: "fails with this reason when its time comes; nobody gets it",
 }
@@ -48,6 +49,7 @@ def of_column(session: Session, workflow: Workflow, column: Column) -> list[Line
             actions.FILTER: f"who gets “{use.action}”",
             actions.CONDITION: f"the condition “{use.name}” of “{use.action}”",
             actions.QUESTION: f"a question of “{use.action}”",
+            actions.RUBRIC: f"the rubric of “{use.action}”",
         }[use.kind]
         lines.append(Line(words, _OUTCOMES[use.kind], action_id=use.action_id))
     for run in delivery.open_runs(session, column.workflow_id, column.id):

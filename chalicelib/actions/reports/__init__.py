@@ -1,0 +1,1 @@
+"""Reports by mail: tables of learners in a text, and views as files beside it."""

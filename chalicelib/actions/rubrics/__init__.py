@@ -1,0 +1,1 @@
+"""Rubric feedback: criteria, levels, and what each level of each criterion says to a learner."""
