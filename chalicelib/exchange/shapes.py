@@ -18,7 +18,7 @@ _SEND_DEFAULTS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 #: What an imported message keeps; `docs/export-format.md` says what each means.
 _KEPT: dict[str, tuple[type, ...]] = {
-    "kind": _TEXT, "text": _TEXT, "target_url": _TEXT, "is_served": _YES_NO, "is_shuffled": _YES_NO,
+    "kind": _TEXT, "text": _TEXT, "target_url": _TEXT, "is_served": _YES_NO,
     "active_from": _TEXT, "active_until": _TEXT, "filter_description": _TEXT, "questions": (list,), "rubric": (list,),
     "attachments": (list,),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.actions.models import Action
+from chalicelib.actions.surveys.models import Question
 from chalicelib.exchange.document import MESSAGES
 from chalicelib.formulas.tree import dump, parse
 from chalicelib.tables import queries
@@ -287,3 +288,44 @@ def test_a_workflow_without_a_time_zone_gets_that_of_its_owner(exchange: Exchang
     exchange.user.time_zone = "Europe/Madrid"
     unknown = tampered(file, lambda described: described["workflow"].update(time_zone="Mars/Base"))
     assert exchange.workflow(unknown, name="Other").time_zone == "Europe/Madrid"
+
+
+def test_questions_come_back_and_those_that_can_not_be_asked_are_left_out_and_listed(
+    session: Session, exchange: Exchange
+) -> None:
+    workflow = workflows.create(session, exchange.user.id, "Origin")
+    ids = make_table(session, workflow, {"sid": "text", "mood": "integer", "came": "boolean"}, [["s1", 3, True]])
+    survey = make_action(session, workflow, "", "Weekly", "survey")
+    asked = [
+        Question(kind="section", text="About you", column_id=None, options={}),
+        Question(kind="number", column_id=ids["mood"], options={"min": 1, "max": 5}, is_once=True),
+        Question(kind="yes_no", column_id=ids["came"], options={}, help="Any day."),
+    ]
+    for position, question in enumerate(asked, 1):
+        question.action_id, question.position, question.created_at = survey.id, position, clock.now()
+    session.add_all(asked)
+    session.flush()
+    path, document = exchange.write(workflow)
+    again = exchange.workflow(path, name="Again")
+    assert (
+        exchange.write(again, actions=[session.query(Action).filter_by(workflow_id=again.id).one().id])[1].rows[
+            "question"
+        ]
+        == document.rows["question"]
+    )
+
+    def spoil(raw: dict[str, Any]) -> Any:
+        raw["questions"][0]["kind"] = "nonsense"
+        raw["questions"][1] |= {"kind": "yes_no", "options": {"min": [], "choices": "x", "low": "y"}}
+        raw["questions"][2]["column_id"] = 99
+        raw["questions"].append(raw["questions"][1] | {"id": 9})
+        return raw
+
+    imported = exchange.bring(tampered(path, spoil), name="Other")
+    (kept,) = (
+        session.query(Question)
+        .join(Action, Action.id == Question.action_id)
+        .filter(Action.workflow_id == imported.workflow_id)
+    )
+    assert (kept.kind, kept.options) == ("number", {})
+    assert sum("was left out" in line for line in imported.document["repairs"]) == 3

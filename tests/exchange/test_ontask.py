@@ -12,6 +12,7 @@ from chalicelib import errors
 from chalicelib.actions import queries as actions
 from chalicelib.actions.language import ids_to_names
 from chalicelib.actions.models import Action
+from chalicelib.actions.surveys import queries as surveys
 from chalicelib.formulas.words import words
 from chalicelib.tables import queries
 from chalicelib.tables.models import View
@@ -80,10 +81,6 @@ def test_the_messages_of_the_real_course_speak_of_its_own_columns(session: Sessi
 def test_what_has_no_page_yet_is_kept_and_listed(session: Session, exchange: Exchange) -> None:
     imported = exchange.bring(real_file("ontask_exports/initial_workflow.gz"))
     workflow = session.get_one(Workflow, imported.workflow_id)
-    survey = message(session, workflow, "Student comments Week 1")
-    assert survey.kept is not None
-    (connected,) = actions.conditions(session, survey.id)
-    assert [question["condition"] for question in survey.kept["questions"]] == [None, None, connected.id]
     rubric = message(session, workflow, "Project feedback")
     assert rubric.kept is not None
     assert len(rubric.kept["rubric"]) == 6
@@ -94,9 +91,19 @@ def test_what_has_no_page_yet_is_kept_and_listed(session: Session, exchange: Exc
     assert report.kept is not None
     assert report.kept["attachments"] == [view.id]
     told = "\n".join(imported.document["kept"])
-    assert "“Student comments Week 1” is a survey." in told
-    assert "3 questions" in told
     assert "6 rubric texts" in told
+
+
+def test_a_survey_comes_with_its_questions(session: Session, exchange: Exchange) -> None:
+    workflow = exchange.workflow(real_file("ontask_exports/initial_workflow.gz"))
+    survey = message(session, workflow, "Student comments Week 1")
+    assert survey.kind == "survey"
+    (connected,) = actions.conditions(session, survey.id)
+    items = surveys.items(session, survey)
+    assert [item.problem for item in items] == ["", ""]
+    assert [item.question.condition_id for item in items] == [None, connected.id]
+    assert [item.column.position for item in items] == sorted(item.column.position for item in items)
+    assert all(item.label == item.column.description for item in items)
 
 
 def test_the_real_scenario_comes_whole(session: Session, exchange: Exchange) -> None:
@@ -167,9 +174,8 @@ def test_the_oldest_layout_is_understood(session: Session, exchange: Exchange) -
     ask = message(session, workflow, "Ask")
     assert ask.filter == message(session, workflow, "Old").filter
     mark = queries.columns(session, workflow.id)[1]
-    assert ask.kept == {
-        "kind": "survey", "questions": [{"column": mark.id, "condition": None, "changes_allowed": False}]
-    }  # fmt: skip
+    (item,) = surveys.items(session, ask)
+    assert (ask.kind, item.column.id, item.kind, item.question.is_once) == ("survey", mark.id, "number", True)
     assert message(session, workflow, "Plain").filter is None
     view = session.query(View).filter_by(workflow_id=workflow.id).one()
     assert view.filter == ask.filter

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib import errors
+from chalicelib.actions.surveys import kinds as question_kinds
 from chalicelib.exchange.document import Document, Row
 from chalicelib.exchange.ontask import formulas, layouts, texts
 from chalicelib.exchange.ontask.layouts import Item
@@ -15,10 +16,11 @@ from chalicelib.formulas.columns import ColumnInfo
 KINDS = {
     "personalized_canvas_email": "a message for Canvas", "personalized_json": "personal JSON",
     "email_report": "a report by mail", "json_report": "a report as JSON", "rubric_text": "feedback by a rubric",
-    "survey": "a survey", "todo_list": "a to-do list",
 }  # fmt: skip
 _PLAIN = {"personalized_canvas_email", "personalized_json", "json_report"}
-_ASKS = {"survey", "todo_list", "rubric_text"}
+#: What we have pages for, besides personal texts: OnTask's names are ours.
+_FORMS = {"survey", "todo_list"}
+_ASKS = {*_FORMS, "rubric_text"}
 
 
 @dataclass
@@ -80,6 +82,8 @@ def add_action(document: Document, known: Known, action: Item) -> None:
     number = len(document.rows["action"]) + 1
     kind = layouts.kind(action)
     row: Row = {"id": number, "name": name, "description": layouts.text(action, "description_text", where)}
+    if kind in _FORMS:
+        row |= {"kind": kind, "is_shuffled": action.get("shuffle") is True}
     kept: Row = {}
     found = layouts.action_filter(action, where)
     if found:
@@ -91,6 +95,8 @@ def add_action(document: Document, known: Known, action: Item) -> None:
     _take_text(row, kept, known, conditions, layouts.content(action, where), kind, document, where)
     _keep(kept, known, conditions, action, kind, where)
     document.rows["action"].append({**row, "kept": kept or None})
+    if kind in _FORMS:
+        _add_questions(document, known, conditions, action, row, where)
     _tell(document, name, kind, kept)
 
 
@@ -134,20 +140,52 @@ def _take_text(
 
 def _keep(kept: Row, known: Known, conditions: dict[str, int], action: Item, kind: str, where: str) -> None:
     """Note what has no place in a personal text."""
-    if kind != "personalized_text":
+    if kind != "personalized_text" and kind not in _FORMS:
         kept["kind"] = kind
-    for name, ours in (("serve_enabled", "is_served"), ("shuffle", "is_shuffled")):
-        if action.get(name) is True:
-            kept[ours] = True
+    if action.get("serve_enabled") is True:
+        kept["is_served"] = True
     for name, ours in (("target_url", "target_url"), ("active_from", "active_from"), ("active_to", "active_until")):
         if found := layouts.text(action, name, where):
             kept[ours] = found
     if kind in _ASKS and (asked := layouts.questions(action, where)):
-        kept["questions"] = [_question(one, known, conditions, where) for one in asked]
+        pairs = [_question(one, known, conditions, where) for one in asked]
+        keys = {column["id"] for column in known.columns.values() if column["is_key"]}
+        if kind in _FORMS:  # the others are questions; by this one OnTask finds the learner
+            pairs = [one for one in pairs if one["column"] in keys]
+        if pairs:
+            kept["questions"] = pairs
     if cells := layouts.items(action.get("rubric_cells"), f"{where}: “rubric_cells”"):
         kept["rubric"] = [_cell(cell, known, where) for cell in cells]
     if views := layouts.items(action.get("attachments"), f"{where}: “attachments”"):
         kept["attachments"] = [_attachment(view, known, where) for view in views]
+
+
+def _add_questions(
+    document: Document, known: Known, conditions: dict[str, int], action: Item, row: Row, where: str
+) -> None:  # fmt: skip
+    """Add the questions of a survey or the items of a to-do list, in the order of the columns, as OnTask asks them.
+
+    There an answer that can't be changed is locked while it is empty, too; here the first one stays.
+    """
+    columns = {column["id"]: column for column in document.columns}
+    asked = [_question(pair, known, conditions, where) for pair in layouts.questions(action, where)]
+    asked.sort(key=lambda one: columns[one["column"]]["position"])
+    for position, one in enumerate(asked, 1):
+        column = columns[one["column"]]
+        info = ColumnInfo(column["id"], column["name"], column["type"], tuple(column["allowed_values"] or ()) or None)
+        fitting = question_kinds.fitting(row["kind"], info)
+        if column["is_key"]:
+            continue
+        if not fitting:
+            document.repairs.append(f"{where}: “{column['name']}” can’t be asked for and was left out.")
+            continue
+        document.rows["question"].append(
+            {
+                "id": len(document.rows["question"]) + 1, "action_id": row["id"], "column_id": column["id"],
+                "condition_id": one["condition"], "kind": fitting[0].value, "position": position,
+                "is_once": not one["changes_allowed"], "options": {},
+            }
+        )  # fmt: skip
 
 
 def _question(pair: Item, known: Known, conditions: dict[str, int], where: str) -> Row:
@@ -181,14 +219,15 @@ def _attachment(view: Item, known: Known, where: str) -> int:
 
 def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
     parts = {
-        "questions": _how_many(kept, "questions", "question"), "rubric": _how_many(kept, "rubric", "rubric text"),
+        "questions": "the column by which learners are found" if kind in _FORMS
+        else _how_many(kept, "questions", "criterion", "criteria"), "rubric": _how_many(kept, "rubric", "rubric text"),
         "attachments": _how_many(kept, "attachments", "attached view"), "target_url": "the address it goes to",
         "is_served": "that learners may open it", "active_from": "when it opens", "active_until": "when it closes",
-        "text": "its original text", "is_shuffled": "that questions come in any order",
+        "text": "its original text",
         "filter_description": "the description of its filter",
     }  # fmt: skip
     told = [words for part, words in parts.items() if part in kept]
-    if kind != "personalized_text":
+    if kind != "personalized_text" and kind not in _FORMS:
         shown = KINDS.get(kind, kind[:40])
         ending = f": {', '.join(told)}" if told else ""
         document.kept.append(f"“{name}” is {shown}. It comes as a message; the rest is kept{ending}.")
@@ -196,6 +235,6 @@ def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
         document.kept.append(f"“{name}”: {', '.join(told)}.")
 
 
-def _how_many(kept: Row, part: str, noun: str) -> str:
+def _how_many(kept: Row, part: str, noun: str, many: str = "") -> str:
     count = len(kept.get(part, []))
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
