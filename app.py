@@ -15,6 +15,7 @@ from chalice.app import CloudWatchEvent, SQSEvent
 from chalicelib import errors
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
+from chalicelib.actions.list_routes import bp as action_list
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
 from chalicelib.actions.surveys.entry_routes import bp as survey_answers
@@ -57,6 +58,7 @@ app.api.binary_types = static.BINARY_TYPES
 
 BLUEPRINTS = (
     accounts,
+    action_list,
     actions,
     attributes,
     audit,

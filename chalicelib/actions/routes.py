@@ -1,4 +1,4 @@
-"""The list of messages; making, renaming, copying, deleting one; its page and its text."""
+"""One action: its page and its text; renaming, copying, deleting it. The list is in `list_routes`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from chalice import Blueprint
 
 from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.actions import queries, service, versions
+from chalicelib.actions import service, versions
 from chalicelib.actions.editor import Editor
-from chalicelib.actions.kinds import KINDS, Kind, offered
+from chalicelib.actions.kinds import Kind
 from chalicelib.actions.language import TemplateError
 from chalicelib.actions.models import Action
 from chalicelib.actions.preview import Learner
 from chalicelib.formulas import builder
-from chalicelib.tables import queries as tables
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, data, redirect, render
@@ -106,34 +105,6 @@ def row_of(request: Request) -> int | None:
     """Return the learner's row named in the address; None when there is none or it is no number."""
     text = request.query.get("row") or request.form.get("row")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
-
-
-@page(bp, ACTIONS, role=WorkflowRole.VIEWER)
-def list_actions(request: Request) -> Answer:
-    """Show the cards and the form for a new message."""
-    return _list(request, {})
-
-
-def _list(request: Request, problems: dict[str, str]) -> Answer:
-    columns = tables.infos(request.session, request.workflow.id)
-    return render(
-        "actions/list.html", status=422 if problems else 200, problems=problems, form=request.form.as_dict(),
-        cards=queries.cards(request.session, request.workflow, columns), can_edit=can_edit(request), kinds=KINDS,
-        offered=offered(),
-    )  # fmt: skip
-
-
-@page(bp, ACTIONS, method="POST", role=WorkflowRole.EDITOR)
-def create_action(request: Request) -> Answer:
-    """Add a message and go there."""
-    try:
-        action = service.create(
-            request.session, request.user.id, request.workflow, request.form.get("name"),
-            request.form.get("description"), request.form.get("kind") or Kind.TEXT,
-        )  # fmt: skip
-    except errors.Invalid as error:
-        return _list(request, error.fields)
-    return redirect("actions.show_action", workflow_id=request.workflow.id, action_id=action.id)
 
 
 @page(bp, ACTION, role=WorkflowRole.VIEWER)

@@ -26,6 +26,8 @@ MAX_NAME_LENGTH = 1024
 MAX_DESCRIPTION_LENGTH = 2048
 #: Saves come every second while somebody types; the log gets one line for that long.
 QUIET = timedelta(minutes=10)
+#: So long a deleted action can be taken back.
+IN_BIN = timedelta(days=30)
 #: So much of a text is quoted where something is wrong with it.
 EXCERPT = 60
 
@@ -46,7 +48,7 @@ def get(session: Session, workflow_id: int, action_id: int, *, in_trash: bool = 
     query = (
         select(Action)
         .where(Action.id == action_id, Action.workflow_id == workflow_id)
-        .where(Action.deleted_at.is_not(None) if in_trash else Action.deleted_at.is_(None))
+        .where(Action.deleted_at > clock.now() - IN_BIN if in_trash else Action.deleted_at.is_(None))
     )
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chalicelib import clock
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action, Condition
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 from tests.actions.conftest import Desk, problem, words
-from tests.conftest import Browser, Page, signed_in
+from tests.conftest import Browser, Clock, Page, signed_in
 from tests.factories import make_action, make_condition
 from tests.test_access import member
 
@@ -214,3 +215,96 @@ def test_a_message_is_only_found_in_its_own_workflow(desk: Desk, session: Sessio
         assert desk.browser.get(f"/workflows/{other.id}/actions/{desk.action.id}{part}").status == 404
     assert desk.browser.post(f"/workflows/{other.id}/actions/{desk.action.id}/delete").status == 404
     assert desk.get().status == 200
+
+
+# -- search, order, layout, warnings, the bin
+
+
+@pytest.fixture
+def several(desk: Desk, workflow: Workflow) -> Desk:
+    """Three actions: Reminder, Áccents and Zulu."""
+    for name, kind in (("Áccents 100%", "survey"), ("Zulu", "personalised_json")):
+        made = make_action(desk.session, workflow, name=name)
+        made.kind = kind
+        made.description = f"about {name.lower()}"
+    desk.session.flush()
+    return desk
+
+
+def found(desk: Desk, **query: str) -> list[str]:
+    return names(desk.browser.get(f"/workflows/{desk.action.workflow_id}/actions", **query))
+
+
+def test_the_list_is_searched_by_name_and_description(several: Desk) -> None:
+    assert found(several, search="accents") == ["Áccents 100%"]
+    assert found(several, search="ABOUT Z") == ["Zulu"]
+    assert found(several, search="0%") == ["Áccents 100%"]
+    assert found(several, search="_") == []
+    page = several.browser.get(f"/workflows/{several.action.workflow_id}/actions", search="nobody")
+    assert "Nothing is found" in words(page)
+
+
+def test_the_list_shows_one_type(several: Desk) -> None:
+    assert found(several, kind="survey") == ["Áccents 100%"]
+    assert len(found(several, kind="no such")) == 3
+
+
+def test_order_and_layout_are_remembered_for_each_person(several: Desk, workflow: Workflow) -> None:
+    assert found(several, sort="name") == ["Áccents 100%", "Reminder", "Zulu"]
+    assert found(several) == ["Áccents 100%", "Reminder", "Zulu"]
+    assert found(several, sort="type") == ["Zulu", "Reminder", "Áccents 100%"]
+    assert found(several, sort="nonsense") == ["Zulu", "Reminder", "Áccents 100%"]
+    path = f"/workflows/{workflow.id}/actions"
+    assert "action-table" in several.browser.get(path, layout="table").body
+    assert "action-table" in several.browser.get(path).body
+    colleague = signed_in(several.session, member(several.session, workflow, WorkflowRole.EDITOR))
+    assert "action-table" not in listed(colleague, workflow).body
+
+
+def test_a_card_warns_of_what_is_wrong(desk: Desk, workflow: Workflow) -> None:
+    desk.add("unused", desk.rule("quiz", "less", "50"))
+    desk.add("nobody", desk.rule("quiz", "less", "-1"))
+    desk.add("everybody", desk.rule("quiz", "less", "101"))
+    desk.filter(desk.rule("quiz", "is_not_null"))
+    desk.save("<p>{% if nobody or everybody %}{{ home }}{% endif %}</p>")
+    said = words(listed(desk.browser, workflow))
+    assert "3 warnings" in said
+    assert "“unused” is not used in the text" in said
+    assert "“nobody” holds for nobody" in said
+    assert "“everybody” holds for everybody" in said
+    desk.stored().text += "{{ @c999999 }}"
+    desk.session.flush()
+    assert "uses something that was deleted" in words(listed(desk.browser, workflow))
+
+
+def test_what_was_deleted_is_in_the_bin_for_thirty_days(desk: Desk, workflow: Workflow, frozen_clock: Clock) -> None:
+    desk.post("/delete")
+    bin_ = f"/workflows/{workflow.id}/actions?deleted=1"
+    frozen_clock.advance(days=29)
+    page = desk.browser.get(bin_)
+    assert "Reminder" in words(page)
+    assert "1 day left" in words(page)
+    desk.browser.post(undo(page))
+    assert found(desk) == ["Reminder"]
+    desk.post("/delete")
+    frozen_clock.advance(days=31)
+    assert "Nothing was deleted" in words(desk.browser.get(bin_))
+    assert desk.post("/restore").status == 404
+
+
+def test_two_hundred_actions_take_as_few_statements_as_one(
+    desk: Desk, workflow: Workflow, count_statements: Callable[[], int]
+) -> None:
+    low = desk.rule("quiz", "less", "50")
+    for number in range(200):
+        made = make_action(desk.session, workflow, f"<p>{{{{ @c{desk.columns['name']} }}}}</p>" * 20, f"No. {number}")
+        made.filter = desk.rule("quiz", "greater", str(number))
+        desk.session.add_all(
+            Condition(action_id=made.id, name=f"c{n}", formula=low, position=n, created_at=clock.now())
+            for n in range(5)
+        )
+    desk.session.flush()
+    count_statements()
+    page = listed(desk.browser, workflow)
+    assert count_statements() <= 10
+    assert len(names(page)) == 201
