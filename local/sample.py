@@ -170,6 +170,7 @@ def _message(
 
 def _run(user: User, workflow: Workflow, action: Action, past: Past) -> None:
     """Send the reminder as it was sent three days ago, and let learners open it since."""
+    import app  # noqa: F401  the addresses in mails
     from chalicelib import functions  # noqa: F401  the kinds of jobs
     from chalicelib.aws.mailer import Mailer
 
