@@ -13,6 +13,7 @@ from chalice import Chalice, Cron, Response
 from chalice.app import CloudWatchEvent, SQSEvent
 
 from chalicelib import errors
+from chalicelib.accounts.lti.routes import bp as launches
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.list_routes import bp as action_list
@@ -69,6 +70,7 @@ BLUEPRINTS = (
     downloads,
     exchange,
     history,
+    launches,
     learners,
     lifecycle,
     people,

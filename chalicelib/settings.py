@@ -27,6 +27,9 @@ class Settings:
     secret_key: Annotated[str, "Signs sessions, links and tokens; at least 32 bytes"] = ""
     secret_key_secret: Annotated[str, "The secret in Secrets Manager that holds the signing key instead"] = ""
     edge_key_secret: Annotated[str, "The secret in Secrets Manager by which CloudFront is known"] = ""
+    lti_credentials: Annotated[str, "The LMSs that may send learners here: key1=secret1,key2=secret2 or JSON"] = ""
+    lti_credentials_secret: Annotated[str, "The secret in Secrets Manager that holds these instead, as JSON"] = ""
+    lti_seconds: Annotated[int, "Seconds by which the clock of an LMS may be wrong and a launch be old"] = 300
     bucket: Annotated[str, "The S3 bucket for uploads and downloads"] = "ontask-files"
     upload_origin: Annotated[str, "The S3 origin that browsers upload to, for the security policy"] = ""
     jobs_queue: Annotated[str, "The SQS queue of imports, exports and planning"] = "ontask-jobs"

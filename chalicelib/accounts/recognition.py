@@ -14,8 +14,8 @@ def recognise(request: Request, *, to_learners: bool) -> None:
     A browser may have several: one's own sign-in, a launch of an LMS, a personal link. For pages that ask for more than
     a learner's rights, sessions with a learner's rights do not count.
     """
-    request.session_ids = [sid for name in cookies.OF_SESSIONS if (sid := _session_id(request, name))]
-    request.session_id = _session_id(request, cookies.SESSION)
+    request.session_ids = [sid for name in cookies.OF_SESSIONS if (sid := session_id_in(request, name))]
+    request.session_id = session_id_in(request, cookies.SESSION)
     for user, row in sessions.find(request.session, request.session_ids):
         if sessions.opens(row, request.path, to_learners=to_learners):
             sessions.keep_alive(request.session, row)
@@ -24,7 +24,8 @@ def recognise(request: Request, *, to_learners: bool) -> None:
             return
 
 
-def _session_id(request: Request, cookie: str) -> str:
+def session_id_in(request: Request, cookie: str) -> str:
+    """Return the session that one of the cookies speaks of, alive or not; "" for none."""
     token = request.cookies.get(cookie)
     claims = signing.read("session", token) if token else None
     return str(claims["sid"]) if claims else ""

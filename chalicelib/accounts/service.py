@@ -37,15 +37,26 @@ class LinkProof:
     token: str
 
 
-Proof = PasswordProof | LinkProof
+@dataclass(frozen=True)
+class LaunchProof:
+    """An LMS has signed that this is the address of whoever it sends; `is_instructor`: and they are to be one here."""
+
+    email: str
+    name: str
+    is_instructor: bool
+
+
+Proof = PasswordProof | LinkProof | LaunchProof
 
 
 def user_for(session: Transaction, proof: Proof) -> User:
     """Turn a proof into a user: the one place that decides who somebody is.
 
-    Raises errors.Invalid when the proof does not hold, errors.Limit after too many wrong passwords. The caller
-    commits even then, because wrong passwords are counted.
+    Raises errors.Invalid when the proof does not hold, errors.Forbidden when the account is closed, errors.Limit after
+    too many wrong passwords. The caller commits even then, because wrong passwords are counted.
     """
+    if isinstance(proof, LaunchProof):
+        return _user_by_launch(session, proof)
     if isinstance(proof, LinkProof):
         return _user_by_link(session, proof.token)
     return _user_by_password(session, proof)
@@ -60,6 +71,31 @@ def _user_by_password(session: Transaction, proof: PasswordProof) -> User:
         raise errors.Invalid("The e-mail address or the password is wrong.")
     passwords.forget_failures(session, email)
     audit.record(session, "signed_in", user_id=user.id)
+    return user
+
+
+def _user_by_launch(session: Transaction, proof: LaunchProof) -> User:
+    user = _user_at(session, proof.email, proof.name, "launch")
+    if proof.is_instructor and user.role == Role.LEARNER:
+        user.role = Role.INSTRUCTOR
+        audit.record(session, "became_instructor", user_id=user.id)
+    return user
+
+
+def _user_at(session: Transaction, email: str, name: str, way: str) -> User:
+    """Return the user whose address somebody we trust has told; a new learner where it has no account."""
+    address = _usable(email)
+    new = {"email": address, "name": name, "role": Role.LEARNER, "time_zone": "UTC", "is_active": True}
+    made = session.scalar(
+        upsert(User).values(**new, created_at=clock.now()).on_conflict_do_nothing().returning(User.id)
+    )  # fmt: skip
+    user = session.scalars(select(User).where(User.email == address)).one()
+    if not user.is_active:
+        raise errors.Forbidden("This account is closed.")
+    if made:
+        audit.record(session, "user_created", user_id=user.id, role=user.role)
+    user.name = user.name or name
+    audit.record(session, "signed_in", user_id=user.id, way=way)
     return user
 
 
@@ -90,13 +126,7 @@ def create_user(session: Transaction, email: str, name: str, role: Role) -> tupl
 
     Raises errors.Invalid for a bad address or one that has an account.
     """
-    from email_validator import EmailNotValidError, validate_email
-
-    try:
-        checked = validate_email(email.strip(), check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        raise errors.Invalid("This is not an e-mail address.", {"email": str(error)}) from error
-    address = checked.normalized.lower()
+    address = _usable(email)
     if session.scalar(select(User.id).where(User.email == address)):
         raise errors.Invalid("There is an account already.", {"email": f"{address} has an account already."})
     user = User(email=address, name=name.strip(), role=role, time_zone="UTC", is_active=True, created_at=clock.now())
@@ -104,6 +134,20 @@ def create_user(session: Transaction, email: str, name: str, role: Role) -> tupl
     session.flush()
     audit.record(session, "user_created", user_id=user.id, role=role)
     return user, make_link(session, user)
+
+
+def _usable(email: str) -> str:
+    """Return the address as it is stored.
+
+    Raises errors.Invalid when it is none.
+    """
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        checked = validate_email(email.strip(), check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise errors.Invalid("This is not an e-mail address.", {"email": str(error)}) from error
+    return checked.normalized.lower()
 
 
 def make_link(session: Transaction, user: User) -> str:

@@ -107,6 +107,8 @@ WORDS = {
     "user_created": "created an account",
     "password_changed": "changed a password",
     "signed_in": "signed in",
+    "became_instructor": "became an instructor by the word of an LMS",
+    "launch_refused": "sent somebody from an LMS who was refused",
 }
 
 

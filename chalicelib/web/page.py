@@ -44,7 +44,7 @@ from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
 from chalicelib.audit import origins
 from chalicelib.logs import logger
 from chalicelib.settings import settings
-from chalicelib.web import cookies, templates, urls, visitor, waiting
+from chalicelib.web import cookies, framing, templates, urls, visitor, waiting
 from chalicelib.web.request import Request, Values, parse_cookies, parse_form
 from chalicelib.web.responses import Answer, Flash
 from chalicelib.workflows import service as workflows
@@ -126,6 +126,8 @@ def respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
 def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
     request: Request | None = None
     try:
+        if _is_launch(raw):
+            framing.load()  # before a transaction is open
         with database.scope() as session:
             request = _read(raw, session)
             answer = answer_for(request)
@@ -135,17 +137,24 @@ def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
                 session.info.clear()
         return _finish(request, answer)
     except errors.Unavailable as error:
-        request = _read(raw, None)  # what was loaded may have gone with the connection
+        request = _again(raw, request)  # what was loaded may have gone with the connection
         return _finish(request, waiting.answer(raw, request, error))
     except errors.AppError as error:
         return _finish(request or _read(raw, None), _error_answer(request, error))
     except Exception:
         request_id = raw.context.get("requestId", "")
         logger().exception("request failed", extra={"route": raw.context.get("resourcePath")})
-        request = _read(raw, None)
+        request = _again(raw, request)
         message = "This is our fault, not yours. Nothing was changed; please try again."
         context = {"title": "Something went wrong", "message": message, "fields": {}, "request_id": request_id}
         return _finish(request, _shown(request, 500, context, {}))
+
+
+def _again(raw: Any, request: Request | None) -> Request:
+    """Read the request without what the database told about it."""
+    made = _read(raw, None)
+    made.may_be_framed = made.is_launch or (request is not None and request.may_be_framed)
+    return made
 
 
 def _read(raw: Any, session: Any) -> Request:
@@ -154,7 +163,7 @@ def _read(raw: Any, session: Any) -> Request:
     request = Request(
         session=session,
         method=raw.method,
-        path=raw.context.get("path") or raw.path,
+        path=urls.public_path(raw.context.get("path") or raw.path, raw.path),
         headers=headers,
         query=Values({name: [v.replace("\0", "") for v in values] for name, values in query.items()}),
         form=Values({}),
@@ -162,9 +171,15 @@ def _read(raw: Any, session: Any) -> Request:
         id=raw.context.get("requestId", ""),
         cookies=parse_cookies(headers.get("cookie", "")),
     )
+    request.is_launch = _is_launch(raw)
     if raw.method == "POST" and session is not None:
         request.form = parse_form(raw.raw_body)
+        request.body = raw.raw_body.decode()
     return request
+
+
+def _is_launch(raw: Any) -> bool:
+    return raw.method == "POST" and b"lti_message_type=basic-lti-launch-request" in raw.raw_body
 
 
 def _call(
@@ -175,9 +190,13 @@ def _call(
     access: Access | None,
     csrf: bool,
 ) -> Answer:
+    if request.is_launch:
+        from chalicelib.accounts.lti import entry
+
+        return entry.enter(request)
     recognition.recognise(request, to_learners=access is Access.LEARNER)
     if (access is not Access.EVERYBODY) and request.signed_in is None:
-        return _to_sign_in(request)
+        return _to_sign_in(request, access)
     if request.method == "POST" and csrf and not _csrf_holds(request):
         raise errors.Forbidden("This page was open for too long. Please go back, reload it and try again.")
     _check_access(request, access)
@@ -205,7 +224,10 @@ def _decoded(name: str, value: str) -> Any:
     return int(value)
 
 
-def _to_sign_in(request: Request) -> Answer:
+def _to_sign_in(request: Request, access: Access | None) -> Answer:
+    if access is Access.LEARNER and request.headers.get("sec-fetch-dest") == "iframe":
+        request.may_be_framed = True
+        return Answer(status=401, template="accounts/lti/ended.html")
     target = urls.url_for("accounts.show_sign_in", next=request.path if request.method == "GET" else "")
     if request.wants_part:
         return Answer(status=401, headers={"HX-Redirect": target})
@@ -254,11 +276,13 @@ def _finish(request: Request, answer: Answer) -> Response:
         "X-Frame-Options": "SAMEORIGIN",
         **answer.headers,
     }
+    if request.may_be_framed:
+        framing.open_to_lms(headers)
     if settings().secure_cookies:
         headers["Strict-Transport-Security"] = "max-age=31536000"
     if answer.flash is not None:
         flash = signing.sign("flash", vars(answer.flash), FLASH_LIFETIME)
-        set_cookies.append(cookies.build(cookies.FLASH, flash))
+        set_cookies.append(cookies.build(cookies.FLASH, flash, is_partitioned=request.may_be_framed))
     body = answer.body
     if answer.template:
         headers.setdefault("Content-Type", "text/html; charset=utf-8")
@@ -283,7 +307,7 @@ def _common(request: Request, set_cookies: list[str], answer: Answer) -> dict[st
     if is_shown and (sent := request.cookies.get(cookies.FLASH)):
         claims = signing.read("flash", sent)
         flash = Flash(**{k: v for k, v in claims.items() if k not in {"aud", "exp"}}) if claims else None
-        set_cookies.append(cookies.remove(cookies.FLASH))
+        set_cookies.append(cookies.remove(cookies.FLASH, is_partitioned=request.may_be_framed))
     user = request.signed_in
     return {
         "request": request,
@@ -291,12 +315,22 @@ def _common(request: Request, set_cookies: list[str], answer: Answer) -> dict[st
         "workflow": request._workflow,
         "role": request.role,
         "is_learner": request.may_be_framed or (user is not None and (request.is_learner or user.role == Role.LEARNER)),
+        "hand_over": _hand_over(request),
         "time_zone": user.time_zone if user else "UTC",
         "csrf_token": token,
         "csrf_field": lambda: Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token),
         "flash": flash,
         "safe_mode_address": settings().safe_mode_address,
     }
+
+
+def _hand_over(request: Request) -> str:
+    """Return the token that opens this page in a window of its own; "" where it is in one."""
+    if not request.may_be_framed or request.visit is None or request.headers.get("sec-fetch-dest") == "document":
+        return ""
+    from chalicelib.accounts.lti import hand_over
+
+    return hand_over.token(request.session_id, request.path.removeprefix(urls.prefix()))
 
 
 @functools.cache

@@ -89,6 +89,10 @@ class Request:
     session_id: str = ""
     #: All sessions that the browser's cookies speak of; some may be over.
     session_ids: list[str] = field(default_factory=list)
+    #: A posted form as it was sent; signatures are over this.
+    body: str = ""
+    #: Whether an LMS has posted it to send somebody here, by LTI.
+    is_launch: bool = False
     #: Whether the answer may be shown in a frame of an LMS.
     may_be_framed: bool = False
     role: str = ""

@@ -24,6 +24,16 @@ def prefix() -> str:
     return urlsplit(settings().base_url).path.rstrip("/")
 
 
+def public_path(path: str, pattern: str) -> str:
+    """Return the path of a request as its visitor sees it: the gateway puts its stage in front, CloudFront hides it.
+
+    `pattern` is the declared path, which has as many segments.
+    """
+    count = len([segment for segment in pattern.split("/") if segment])
+    own = [segment for segment in path.split("/") if segment][-count:] if count else []
+    return prefix() + "/" + "/".join(own) + ("/" if own and path.endswith("/") else "")
+
+
 def path_for(endpoint: str, **values: object) -> str:
     """Return the path of `endpoint`; values that are not in the path become the query string.
 
