@@ -25,6 +25,7 @@ from chalicelib.actions.version_routes import bp as versions
 from chalicelib.audit.routes import bp as audit
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
+from chalicelib.delivery.schedule_routes import bp as schedules
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.exchange.routes import bp as exchange
 from chalicelib.logs import logger
@@ -77,6 +78,7 @@ BLUEPRINTS = (
     previews,
     rows,
     runs,
+    schedules,
     sending,
     survey_answers,
     surveys,

@@ -12,7 +12,7 @@ from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
 from chalicelib.aws.mailer import Mailer
 from chalicelib.database import waking
-from chalicelib.delivery import feedback
+from chalicelib.delivery import feedback, repeats
 from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
 from chalicelib.logs import logger
@@ -32,6 +32,7 @@ JOB_MODULES = (
     audit_jobs,
     exchange_jobs,
     history_jobs,
+    repeats,
     upload_jobs,
     workflow_jobs,
 )

@@ -56,6 +56,7 @@ class Settings:
     max_upload_mb: Annotated[int, "The largest file that can be uploaded, in MB"] = 200
     kept_versions_mb: Annotated[int, "MB that the earlier tables of all workflows may take; the oldest go first"] = 2000
     google_sheets_url: Annotated[str, "Where Google Sheets are fetched from"] = "https://docs.google.com"
+    min_repeat_minutes: Annotated[int, "Minutes that must lie between two times of a repeated sending"] = 15
     disabled_kinds: Annotated[str, "Kinds of actions that are not offered, such as survey,json_report"] = ""
     session_minutes: Annotated[int, "Minutes without a request after which a session ends"] = 480
 

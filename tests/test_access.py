@@ -15,6 +15,7 @@ from chalicelib.actions.surveys.models import Question
 from chalicelib.audit import service as audit
 from chalicelib.delivery.models import Message, Run
 from chalicelib.schedules import service as schedules
+from chalicelib.schedules.models import Schedule
 from chalicelib.tables.history.models import TableVersion
 from chalicelib.tables.models import View
 from chalicelib.tables.uploads.models import Upload
@@ -149,7 +150,12 @@ def furnish(session: Session, workflow: Workflow, user: User) -> dict[str, int]:
     job = schedules.enqueue(
         session, "export_table", {"sort": "", "time_zone": "UTC"}, workflow_id=workflow.id, user_id=user.id
     )  # fmt: skip
-    session.add_all([view, run, upload, version, question])
+    schedule = Schedule(
+        workflow_id=workflow.id, action_id=action.id, kind="delivery.repeat", name="Weekly", crontab="0 8 * * 1",
+        payload={"to_column_id": column_id, "subject": "Hello", "only_new": True}, time_zone="UTC", notify="never",
+        state="off", created_at=now,
+    )  # fmt: skip
+    session.add_all([schedule, view, run, upload, version, question])
     session.flush()
     message = Message(
         run_id=run.id, lane="ses", row_id=1, recipient="ada@uni.example", values={}, flags={}, state="sent", rank=50
@@ -159,6 +165,7 @@ def furnish(session: Session, workflow: Workflow, user: User) -> dict[str, int]:
     return {
         "action_id": action.id, "condition_id": condition.id, "column_id": column_id, "view_id": view.id,
         "survey_id": survey.id, "question_id": question.id,
+        "schedule_id": schedule.id,
         "run_id": run.id, "message_id": message.id, "upload_id": upload.id, "version_id": version.id,
         "event_id": event.id, "job_id": job.id, "row_id": 1,
     }  # fmt: skip

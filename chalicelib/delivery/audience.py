@@ -10,20 +10,37 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from chalicelib.database.base import LEARNERS
-from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY, EXCLUDED, SUPPRESSED, Suppression
+from chalicelib.delivery.models import (
+    BAD,
+    CANCELLED,
+    DUPLICATE,
+    EMPTY,
+    EXCLUDED,
+    FAILED,
+    SKIPPED,
+    SUPPRESSED,
+    Message,
+    Run,
+    Suppression,
+)
 from chalicelib.delivery.order import ADDRESS_PATTERN, MAX_ADDRESS_LENGTH, MAX_LOCAL_LENGTH
 from chalicelib.formulas.check import Columns
 from chalicelib.formulas.sql import SQL_TYPES, condition
 
 #: PostgreSQL functions take 100 arguments: jsonb_build_object gets 50 pairs at a time.
 PAIRS = 50
+#: A message in one of these has reached nobody and never will.
+NEVER_SENT = (SKIPPED, CANCELLED, FAILED)
 #: Blanks that spreadsheets leave around an address, the no-break space among them.
 BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audience:
-    """What decides who gets a mail. `values` and `conditions` are those the text uses; the rest is not copied."""
+    """What decides who gets a mail. `values` and `conditions` are those the text uses; the rest is not copied.
+
+    `not_reached_by` leaves out those whom a run of this schedule has reached.
+    """
 
     workflow_id: int
     to_column_id: int
@@ -36,6 +53,7 @@ class Audience:
     leave_out_duplicates: bool = True
     label_column_id: int | None = None
     only_rows: Sequence[int] | sa.Select[int] | None = None
+    not_reached_by: int | None = None
 
     @property
     def learners(self) -> sa.TableClause:
@@ -86,9 +104,19 @@ def _once(found: sa.Select[Any]) -> sa.Select[Any]:
 def _chosen(audience: Audience, found: sa.Select[Any], learners: sa.TableClause) -> sa.Select[Any]:
     if audience.filter:
         found = found.where(_holds(audience, audience.filter, learners))
+    if audience.not_reached_by is not None:
+        found = found.where(sa.not_(_reached(audience.not_reached_by, learners)))
     if audience.only_rows is not None:
         found = found.where(learners.c.row_id.in_(audience.only_rows))
     return found
+
+
+def _reached(schedule_id: int, learners: sa.TableClause) -> sa.ColumnElement[bool]:
+    """Tell whether a run of the schedule has sent a message for the row, or is about to."""
+    by_schedule = sa.select(Run.id).where(Run.schedule_id == schedule_id)
+    return sa.exists().where(
+        Message.run_id.in_(by_schedule), Message.row_id == learners.c.row_id, Message.state.not_in(NEVER_SENT)
+    )
 
 
 def _shared(audience: Audience) -> sa.Subquery:

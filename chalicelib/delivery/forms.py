@@ -22,7 +22,7 @@ ADDRESS_NAMES = ("email", "e-mail", "mail", "e_mail", "email address", "e-mail a
 LOCAL_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 #: A learner is left out by name; more than this is a filter's work.
 MAX_LEFT_OUT = 1000
-LATER = "later"
+LATER, AGAIN = "later", "again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def from_values(values: Values) -> SendForm:
         track_opens=values.checked("track_opens"), track_clicks=values.checked("track_clicks"),
         skip_rows=tuple(dict.fromkeys(values.wholes("skip_rows"))), leave_out_bad=values.checked("leave_out_bad"),
         leave_out_duplicates=values.checked("leave_out_duplicates"), opens_column=values.get("opens_column"),
-        when=LATER if values.get("when") == LATER else "now", due_at=values.get("due_at"),
+        when=values.get("when") if values.get("when") in {LATER, AGAIN} else "now", due_at=values.get("due_at"),
         token=values.get("token")[:64],
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import database, errors, logs
 from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
-from chalicelib.delivery import doubt, notes, plan, service, sources, throttle
+from chalicelib.delivery import doubt, notes, plan, repeats, service, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.compose import Head, compose
 from chalicelib.delivery.models import MAIL
@@ -40,14 +40,18 @@ def plan_run(task: Task) -> dict[str, Any]:
         # ProgrammingError: a column that the message uses is not in the table any more.
         reason = "The table changed: a column that this message needs is gone."
         reason = error.message if isinstance(error, errors.AppError) else reason
-        with database.scope() as session:
-            service.fail(session, run_id, reason)
+        _fail(run_id, reason)
         raise errors.Invalid(reason) from error
     except Exception:
         if task.attempts >= schedules.MAX_ATTEMPTS:
-            with database.scope() as session:
-                service.fail(session, run_id, "Planning this run failed again and again. Please start a new one.")
+            _fail(run_id, "Planning this run failed again and again. Please start a new one.")
         raise
+
+
+def _fail(run_id: int, reason: str) -> None:
+    with database.scope() as session:
+        service.fail(session, run_id, reason)
+        repeats.failed(session, run_id, reason)
 
 
 @job(service.TEST)

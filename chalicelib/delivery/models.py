@@ -47,7 +47,8 @@ class Run(Base):
     `token` is of the form that was sent, so that sending it twice makes one run. `value_types` maps "c12" to
     the type of each column the text uses, `attributes` "a3" to the value; `kind` is the action's, `details` what only
     runs of that kind need; `cost` is recipients per message; `needs_opens_column`: a column for the opens is made
-    before the planning. `correlation_id` is the request's in which it was confirmed.
+    before the planning. `correlation_id` is the request's in which it was confirmed. With `only_new` it goes only to
+    those whom no earlier run of the same schedule has reached.
     """
 
     __tablename__ = "run"
@@ -94,6 +95,8 @@ class Run(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     correlation_id: Mapped[str] = mapped_column(default="")
+    schedule_id: Mapped[int | None] = mapped_column(index=True)
+    only_new: Mapped[bool] = mapped_column(default=False, server_default="false")
 
 
 class Message(Base):

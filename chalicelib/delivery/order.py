@@ -43,6 +43,7 @@ class SendOrder:
     `leave_out_bad` is the instructor's word that learners with a bad or empty address get nothing;
     `leave_out_duplicates` sends once to an address that several rows share. `opens_column` is "" (count in the run
     only), "new" or the id of a whole-number column. `token` names the form, so that sending it twice is one run.
+    With `schedule_id` a schedule asks for it, with `only_new` for those whom none of its runs has reached.
     """
 
     to_column_id: int
@@ -59,6 +60,8 @@ class SendOrder:
     opens_column: str = ""
     due_at: datetime | None = None
     token: str = ""
+    schedule_id: int | None = None
+    only_new: bool = False
 
     @property
     def cost(self) -> int:

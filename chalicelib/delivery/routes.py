@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ from chalice import Blueprint
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
-from chalicelib.delivery import forms, learners, queries, service, sources
+from chalicelib.delivery import forms, learners, queries, repeat_forms, repeats, service, sources
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY
-from chalicelib.delivery.order import Sendable
+from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.words import COUNTED, spoken
+from chalicelib.schedules import crontab, plans
 from chalicelib.settings import settings
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
@@ -41,11 +43,25 @@ def confirm_send(request: Request, action_id: int) -> Answer:
     form = forms.from_values(request.form)
     try:
         order = form.order(request.user.time_zone)
+        if form.when == forms.AGAIN:
+            return _repeat(request, action, order)
         run = service.confirm(request.session, request.user.id, request.workflow, action, order)
     except errors.Invalid as error:
         found = sources.read(request.session, request.workflow.id, action.id)
         return _page(request, action, found, form, error)
     return redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id)
+
+
+def _repeat(request: Request, action: Sendable, order: SendOrder) -> Answer:
+    repeat = repeat_forms.from_values(request.form)
+    wish = repeat.wish(request.user.time_zone)
+    schedule = repeats.create(
+        request.session, request.user.id, request.workflow, action, replace(order, only_new=repeat.only_new), wish
+    )  # fmt: skip
+    flash = f"“{schedule.name}” is on. Below is when it happens, and what comes of it."
+    return redirect(
+        "delivery.show_schedule", workflow_id=request.workflow.id, schedule_id=schedule.id, flash=flash
+    )  # fmt: skip
 
 
 @page(bp, SEND + "/receipt", method="POST", role=WorkflowRole.EDITOR)
@@ -94,6 +110,8 @@ def _page(
         before=queries.sent_lately(request.session, action.id), sender=settings().mail_from,
         undo_seconds=settings().undo_seconds, earliest=f"{soon:%Y-%m-%dT%H:%M}",
         **_receipt(request, action, found, form), **_picker(request, action, found, form),
+        repeat=repeat_forms.from_values(request.form) if "r_every" in request.form else repeat_forms.RepeatForm(),
+        every=repeat_forms.EVERY, days=crontab.DAYS, notify=plans.NOTIFY, clock_changes=crontab.CLOCK_CHANGES,
     )  # fmt: skip
 
 
@@ -108,7 +126,8 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: f
     context: dict[str, Any] = {
         "action": action, "form": form, "receipt": None, "obstacle": "", "reasons": COUNTED, "unusable": 0,
         "duplicates": 0, "spoken": spoken, "groups": [],
-        "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER),
+        "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER), "zone": request.user.time_zone,
+        **repeat_forms.shown(repeat_forms.from_values(request.form), request.user.time_zone),
     }  # fmt: skip
     if not action.text.strip():
         return context | {"obstacle": "The message is empty. Write it first."}

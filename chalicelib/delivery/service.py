@@ -52,6 +52,10 @@ MAX_NAME_LENGTH = 200
 NOTHING_WRITTEN = "The message is empty. Write it first."
 
 
+class Nobody(errors.Invalid):
+    """Raised when a run would have no recipient."""
+
+
 def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable, order: SendOrder) -> Run:
     """Start a run: planned at once and held for the undo window, or scheduled for `order.due_at`.
 
@@ -79,7 +83,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         leave_out_duplicates=order.leave_out_duplicates, needs_opens_column=order.opens_column == NEW,
         opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
-        correlation_id=logs.correlation_id(),
+        correlation_id=logs.correlation_id(), schedule_id=order.schedule_id, only_new=order.only_new,
     )  # fmt: skip
     try:
         with session.begin_nested():
@@ -146,6 +150,7 @@ def _check_audience(
         workflow_id=workflow.id, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
         columns=found.columns, filter=action.filter, skip_rows=order.skip_rows,
         leave_out_duplicates=order.leave_out_duplicates,
+        not_reached_by=order.schedule_id if order.only_new else None,
     )  # fmt: skip
     counts = plan.tally(session, audience)
     bad = counts.get(BAD, 0) + counts.get(EMPTY, 0)
@@ -153,7 +158,7 @@ def _check_audience(
         what = f"{bad} learners have no usable address." if bad > 1 else "One learner has no usable address."
         raise errors.Invalid(what, {"leave_out_bad": f"{what} Tick this to leave them out, or repair the table."})
     if not counts.get("", 0) and not order.due_at:
-        raise errors.Invalid("Nobody would get this message. Look at the filter and at who is left out.")
+        raise Nobody("Nobody would get this message. Look at the filter and at who is left out.")
 
 
 def _confirmed(session: Session, workflow_id: int, token: str) -> Run | None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chalicelib.database import Base
@@ -33,3 +33,55 @@ class Job(Base):
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     correlation_id: Mapped[str] = mapped_column(default="")
+
+
+# -- the states of a schedule
+ACTIVE, OFF, BLOCKED, OVER = "active", "off", "blocked", "over"
+
+# -- the states of an occurrence; RUNNING, DONE and FAILED are shared with jobs
+SKIPPED = "skipped"
+
+
+class Schedule(Base):
+    """Something that is done again and again: `kind` is the job that does it once, `payload` what it is told.
+
+    `crontab` is read in `time_zone`. `next_at` is null while the schedule rests: switched off by somebody (`off`),
+    after too many failures (`blocked`, `problem` says why) or past `until` (`over`). `notify`: whom to tell,
+    see `plans`. `version` counts what people saved.
+    """
+
+    __tablename__ = "schedule"
+    __table_args__ = (Index("ix_schedule_next", "next_at", postgresql_where=text("next_at is not null")),)
+
+    id: Mapped[Id]
+    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
+    action_id: Mapped[int] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    kind: Mapped[str]
+    name: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    crontab: Mapped[str]
+    time_zone: Mapped[str]
+    until: Mapped[datetime | None]
+    notify: Mapped[str]
+    state: Mapped[str]
+    problem: Mapped[str] = mapped_column(default="")
+    next_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class Occurrence(Base):
+    """One time at which a schedule was due, and what came of it; a moment happens once."""
+
+    __tablename__ = "occurrence"
+    __table_args__ = (UniqueConstraint("schedule_id", "due_at"),)
+
+    id: Mapped[Id]
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"))
+    due_at: Mapped[datetime]
+    state: Mapped[str]
+    run_id: Mapped[int | None]
+    message: Mapped[str] = mapped_column(default="")
+    ended_at: Mapped[datetime | None]

@@ -8,7 +8,9 @@ from pathlib import Path
 from chalicelib.audit.words import WORDS, said
 
 SOURCES = Path(__file__).parent.parent.parent / "chalicelib"
-SUBJECTS = "workflow|data|cell|row|rows|view|column|action|condition|question|run|message|messages|user|password"
+SUBJECTS = (
+    "schedule|workflow|data|cell|row|rows|view|column|action|condition|question|run|message|messages|user|password"
+)
 EVENT = re.compile(rf'"((?:{SUBJECTS})_[a-z]+(?:_[a-z]+)*|signed_in|unsubscribed)"')
 
 

@@ -1,5 +1,7 @@
 // The send page: put a column into the subject, mark fields that have a problem, show only the fields that count.
 
+import "./repeat.js";
+
 const form = document.getElementById("send-form");
 
 document.querySelector("[data-insert]")?.addEventListener("change", (event) => {
@@ -16,6 +18,7 @@ document.querySelector("[data-insert]")?.addEventListener("change", (event) => {
 
 function showWhatCounts() {
   document.getElementById("later").hidden = !document.getElementById("when-later").checked;
+  document.getElementById("again").hidden = !document.getElementById("when-again").checked;
   document.getElementById("opens").hidden = !document.getElementById("f-track_opens").checked;
 }
 

@@ -1,0 +1,12 @@
+// The fields that say how often: only those that count are shown.
+
+const every = document.getElementById("f-r_every");
+
+export function showWhatCounts() {
+  for (const part of document.querySelectorAll("[data-for-every]")) {
+    part.hidden = !part.dataset.forEvery.split(" ").includes(every.value);
+  }
+}
+
+every.addEventListener("input", showWhatCounts);
+showWhatCounts();
