@@ -31,16 +31,19 @@ def lock(session: Session, workflow_id: int, row_id: int) -> None:
 
 
 def waiting(
-    session: Session, workflow_id: int, row_ids: Collection[int], columns: Iterable[Any]
+    session: Session, workflow_id: int, columns: Iterable[Any], row_ids: Collection[int] | None = None
 ) -> dict[int, dict[int, Any]]:  # fmt: skip
-    """Return what is answered but not in the table yet: values by column, by row; the latest of each question."""
-    if not row_ids:
-        return {}
+    """Return what is answered but not in the table yet: values by column, by row; the latest of each question.
+
+    Call it before the table is read; without `row_ids` it is told for everybody.
+    """
     query = (
         sa.select(Answer.row_id, Answer.values)
-        .where(Answer.workflow_id == workflow_id, Answer.applied_at.is_(None), Answer.row_id.in_(row_ids))
+        .where(Answer.workflow_id == workflow_id, Answer.applied_at.is_(None))
         .order_by(Answer.id)
     )
+    if row_ids is not None:
+        query = query.where(Answer.row_id.in_(row_ids))
     by_field = {f"c{column.id}": column for column in columns}
     found: dict[int, dict[int, Any]] = {}
     for row_id, values in session.execute(query):

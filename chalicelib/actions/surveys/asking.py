@@ -77,8 +77,9 @@ class Form:
     @cached_property
     def values(self) -> dict[int, Any]:
         """The learner's values by column, with what they answered and the table does not have yet."""
+        # In this order: an answer that the job puts into the table in between is in both, not in none of them.
+        waiting = answers.waiting(self.session, self.workflow.id, self.columns, [self.row_id])
         now = table.row(self.session, self.workflow, self.row_id, self.columns)
-        waiting = answers.waiting(self.session, self.workflow.id, [self.row_id], self.columns)
         return {**now, **waiting.get(self.row_id, {})}
 
     @cached_property

@@ -156,8 +156,7 @@ class Run:
     @cached_property
     def lines(self) -> list[Line]:
         """The page with what was answered meanwhile."""
-        ids = [row["row_id"] for row in self.rows.rows]
-        waiting = answers.waiting(self.session, self.editor.workflow.id, ids, self.columns)
+        waiting = answers.waiting(self.session, self.editor.workflow.id, self.columns)
         return [self._line(row, waiting.get(row["row_id"], {})) for row in self.rows.rows]
 
     def _line(self, row: Any, waiting: Mapping[int, Any]) -> Line:

@@ -1,0 +1,145 @@
+"""Surveys in a browser: made, looked at as a learner, filled in like a spreadsheet by keyboard, and on a phone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy.orm import Session
+
+from chalicelib import database
+from chalicelib.workflows.models import Workflow
+from local import postgres
+from tests.browser.conftest import PHONE, Visit
+from tests.factories import make_table
+
+COLUMNS = {"sid": "text", "name": "text", "Came on Monday": "boolean", "mark": "integer"}
+
+
+@pytest.fixture
+def survey(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+    """The page of an empty survey in a class of twelve."""
+    page = visit.page
+    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
+    page.fill("input[name=name]", "Biology 101")
+    page.get_by_role("button", name="Create the workflow").click()
+    page.wait_for_url(re.compile(r"/workflows/\d+$"))
+    workflow_id = int(page.url.rpartition("/")[2])
+    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
+    with Session(engine) as session:
+        rows = [[f"s{number:02}", f"Learner {number}", None, None] for number in range(1, 13)]
+        make_table(session, session.get_one(Workflow, workflow_id), COLUMNS, rows)
+        session.commit()
+    engine.dispose()
+    visit.go(f"/workflows/{workflow_id}/actions")
+    page.locator("input[value=survey]").check()
+    page.fill("#f-name", "How is it going?")
+    page.get_by_role("button", name="Create it").click()
+    page.wait_for_selector("#new-question")
+    return visit
+
+
+def add(visit: Visit, kind: str, words: str, **fields: str) -> None:
+    """Add a question through the panel."""
+    page = visit.page
+    page.locator("#new-question").click()
+    page.locator("#f-kind").select_option(kind)
+    page.locator("#f-description").fill(words)
+    for name, value in fields.items():
+        page.locator(f"#f-{name}").fill(value)
+    page.get_by_role("button", name="Add it").click()
+    expect(page.locator("#questions")).to_contain_text(words)
+
+
+def here(visit: Visit) -> str:
+    return visit.page.url.partition("?")[0]
+
+
+def test_a_survey_is_built_moved_by_keyboard_and_dragged(survey: Visit) -> None:
+    page = survey.page
+    survey.check()
+    page.locator("#new-question").press("Enter")
+    expect(page.get_by_role("heading", name="New question")).to_be_focused()
+    expect(page.locator("#f-choices")).to_be_hidden()
+    page.locator("#f-kind").select_option("choice")
+    expect(page.locator("#f-choices")).to_be_visible()
+    survey.check()
+    page.locator("#f-description").fill("Which group?")
+    page.locator("#f-choices").fill("red, blue")
+    page.get_by_role("button", name="Add it").press("Enter")
+    expect(page.locator("#questions")).to_contain_text("Which group?")
+    add(survey, "scale", "How sure are you?", low_label="not at all")
+    page.get_by_role("button", name="Move “How sure are you?” up").press("Enter")
+    first = page.locator("#questions > li").first
+    expect(first).to_contain_text("How sure are you?")
+    page.locator("#questions > li").nth(1).drag_to(first, target_position={"x": 5, "y": 5})
+    expect(page.locator("#questions > li").first).to_contain_text("Which group?")
+    form = page.frame_locator("#mail")
+    expect(form.get_by_text("1 = not at all")).to_be_visible()
+    expect(form.get_by_role("radio", name="red")).to_be_disabled()
+    page.get_by_role("link", name="Which group?").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator(".flash")).to_contain_text("Its column and all answers stay")
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.locator("#questions > li")).to_have_count(2)
+    survey.check()
+
+
+def test_attendance_is_taken_by_keyboard_alone(survey: Visit) -> None:
+    page = survey.page
+    page.locator("#existing-columns").click()
+    for name in ("Came on Monday", "mark"):
+        page.locator(".existing").get_by_label(re.compile(name)).check()
+    page.get_by_role("button", name="Add them").click()
+    expect(page.locator("#questions > li")).to_have_count(2)
+    page.goto(here(survey) + "/answers?sheet=1")
+    expect(page.get_by_label("Came on Monday, Learner 1", exact=True)).to_be_focused()
+    for key in ("y", "Enter", "n", "ArrowDown", "y", "Tab"):
+        page.keyboard.press(key)
+    expect(page.get_by_label("mark, Learner 3", exact=True)).to_be_focused()
+    page.keyboard.type("many")
+    page.keyboard.press("Enter")
+    expect(page.locator(".entry-wrong .problem")).to_have_text("Type a whole number.")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.type("17")
+    page.keyboard.press("Enter")
+    expect(page.locator(".entry-wrong")).to_have_count(0)
+    expect(page.locator("#sheet-state")).to_have_text("Saved.")
+    survey.check()
+    page.goto(here(survey))
+    cells = page.locator("#answers-table tbody tr")
+    expect(cells.nth(0)).to_contain_text("yes")
+    expect(cells.nth(1)).to_contain_text("no")
+    expect(cells.nth(2)).to_contain_text("17")
+    expect(cells.nth(2)).to_contain_text("2 of 2")
+    page.get_by_role("link", name="Results").click()
+    expect(page.locator(".picture").first).to_be_visible()
+    survey.check()
+
+
+def test_answers_are_entered_on_a_phone_by_keyboard(survey: Visit) -> None:
+    page = survey.page
+    add(survey, "yes_no", "Did you come?")
+    add(survey, "choices", "What did you use?", choices="book\nvideos")
+    add(survey, "long_text", "Anything else?")
+    page.set_viewport_size(PHONE)
+    survey.check()
+    page.goto(here(survey) + "/answers/1")
+    survey.check()
+    page.get_by_label("no answer").focus()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("No", exact=True)).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("book")).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("It was fine.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answers-table tbody tr").first).to_contain_text("It was fine.")
+    expect(page.locator("#answers-table tbody tr").first).to_contain_text("3 of 3")
+    survey.check()
+    page.get_by_role("link", name="Only who has not answered").click()
+    expect(page.locator("#answers-table tbody tr")).to_have_count(11)
