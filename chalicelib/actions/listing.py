@@ -75,7 +75,10 @@ def shown(
 
 @dataclass(frozen=True)
 class Card:
-    """An action in the list; `selected` is None when its filter can't be run. `warnings` say what is wrong with it."""
+    """An action in the list; `selected` is None when its filter can't be run. `warnings` say what is wrong with it.
+
+    `ran_at` is when it was sent last, or answered; `answered` by how many learners, of forms.
+    """
 
     id: int
     kind: Kind
@@ -86,15 +89,16 @@ class Card:
     condition_count: int
     run_id: int | None
     ran_at: datetime | None
+    answered: int
     updated_at: datetime
     selected: int | None
     warnings: tuple[str, ...]
 
 
-# Runs and questions are another room's, which is why this is plain SQL.
+# Runs, questions and answers are another room's, which is why this is plain SQL.
 _ROWS = """
     SELECT a.id, a.kind, a.name, a.description, a.text, a.filter, a.updated_at,
-           r.id AS run_id, coalesce(r.started_at, r.created_at) AS ran_at,
+           r.id AS run_id, coalesce(r.started_at, r.created_at, given.at) AS ran_at, given.answered,
            (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name, 'formula', c.formula)
                              ORDER BY c.position, c.id)
             FROM ontask.condition c WHERE c.action_id = a.id AND c.deleted_at IS NULL) AS conditions,
@@ -102,6 +106,8 @@ _ROWS = """
                  WHERE q.action_id = a.id AND q.deleted_at IS NULL AND q.condition_id IS NOT NULL) AS asked
     FROM ontask.action a
     LEFT JOIN LATERAL (SELECT * FROM ontask.run WHERE action_id = a.id ORDER BY id DESC LIMIT 1) r ON true
+    LEFT JOIN LATERAL (SELECT max(created_at) AS at, count(DISTINCT row_id) AS answered
+                       FROM ontask.answer WHERE action_id = a.id) given ON true
     WHERE a.workflow_id = :workflow_id AND a.deleted_at IS NULL AND (CAST(:kind AS text) = '' OR a.kind = :kind)
       AND (CAST(:search AS text) = '' OR strpos(lower(unaccent(a.name || E'\\n' || a.description)),
                                   lower(unaccent(CAST(:search AS text)))) > 0)
@@ -130,7 +136,7 @@ def _card(row: Any, counted: _Counts, known: Collection[str], workflow: Workflow
     selected = counted.of(row.filter)
     return Card(
         row.id, Kind(row.kind), row.name, row.description, bool(row.text), bool(row.filter), len(conditions),
-        row.run_id, row.ran_at, row.updated_at, selected,
+        row.run_id, row.ran_at, row.answered, row.updated_at, selected,
         tuple(_warnings(row, conditions, selected, counted, known)) if workflow.row_count is not None else (),
     )  # fmt: skip
 
