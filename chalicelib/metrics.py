@@ -43,6 +43,9 @@ JOBS_BROKEN = Metric("JobsBroken", "Count", "Jobs that stopped unexpectedly; the
 REQUEST_DURATION = Metric("RequestDuration", "Milliseconds", "From a request's arrival until its answer")
 SERVER_ERRORS = Metric("ServerErrors", "Count", "Requests answered by 500; 0 for every other request")
 DATABASE_WAITS = Metric("DatabaseWaits", "Count", "Connections that failed because the database was asleep or full")
+NAMES_WITHOUT_PROOF = Metric(
+    "NamesWithoutProof", "Count", "Requests that told who is signed in without the front end's secret"
+)
 
 ALL = tuple(value for value in globals().values() if isinstance(value, Metric))
 

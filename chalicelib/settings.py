@@ -30,6 +30,10 @@ class Settings:
     lti_credentials: Annotated[str, "The LMSs that may send learners here: key1=secret1,key2=secret2 or JSON"] = ""
     lti_credentials_secret: Annotated[str, "The secret in Secrets Manager that holds these instead, as JSON"] = ""
     lti_seconds: Annotated[int, "Seconds by which the clock of an LMS may be wrong and a launch be old"] = 300
+    remote_user_header: Annotated[str, "The header in which a front end tells who is signed in; empty: none does"] = ""
+    remote_user_proof_header: Annotated[str, "The header in which the front end sends its secret"] = "X-OnTask-Proxy"
+    remote_user_proof: Annotated[str, "The front end's secret; without one no front end is believed"] = ""
+    remote_user_secret: Annotated[str, "The secret in Secrets Manager that holds it instead"] = ""
     bucket: Annotated[str, "The S3 bucket for uploads and downloads"] = "ontask-files"
     upload_origin: Annotated[str, "The S3 origin that browsers upload to, for the security policy"] = ""
     jobs_queue: Annotated[str, "The SQS queue of imports, exports and planning"] = "ontask-jobs"
@@ -58,7 +62,7 @@ class Settings:
     google_sheets_url: Annotated[str, "Where Google Sheets are fetched from"] = "https://docs.google.com"
     min_repeat_minutes: Annotated[int, "Minutes that must lie between two times of a repeated sending"] = 15
     disabled_kinds: Annotated[str, "Kinds of actions that are not offered, such as survey,json_report"] = ""
-    session_minutes: Annotated[int, "Minutes without a request after which a session ends"] = 480
+    session_minutes: Annotated[int, "Minutes without a request after which a session ends"] = 30
 
     @property
     def is_local(self) -> bool:

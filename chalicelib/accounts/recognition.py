@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from chalicelib import signing
-from chalicelib.accounts import sessions
+from chalicelib.accounts import proxy, sessions
 from chalicelib.web import cookies
 from chalicelib.web.request import Request
 
 
-def recognise(request: Request, *, to_learners: bool) -> None:
+def recognise(request: Request, *, to_learners: bool, is_needed: bool) -> None:
     """Fill in who is signed in: by the newest session whose rights are enough for a page of this kind.
 
     A browser may have several: one's own sign-in, a launch of an LMS, a personal link. For pages that ask for more than
-    a learner's rights, sessions with a learner's rights do not count.
+    a learner's rights, sessions with a learner's rights do not count. A front end's word goes before all of them.
+
+    Raises errors.Forbidden when it tells nonsense and a signed-in person `is_needed`.
     """
     request.session_ids = [sid for name in cookies.OF_SESSIONS if (sid := session_id_in(request, name))]
     request.session_id = session_id_in(request, cookies.SESSION)
-    for user, row in sessions.find(request.session, request.session_ids):
+    found = sessions.find(request.session, request.session_ids)
+    for user, row in proxy.enforce(request, found, is_needed=is_needed):
         if sessions.opens(row, request.path, to_learners=to_learners):
             sessions.keep_alive(request.session, row)
             request.signed_in, request.visit, request.session_id = user, row, str(row.id)

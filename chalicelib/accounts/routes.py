@@ -6,41 +6,44 @@ from zoneinfo import available_timezones
 
 from chalice import Blueprint
 
-from chalicelib import errors, signing
-from chalicelib.accounts import home, passwords, service, sessions
+from chalicelib import errors
+from chalicelib.accounts import home, passwords, personal_links, service, sessions
 from chalicelib.accounts.models import User
+from chalicelib.accounts.roles import STAFF
 from chalicelib.web import cookies
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, redirect, redirect_to, render
-from chalicelib.web.urls import url_for
+from chalicelib.web.urls import prefix, url_for
 
 bp = Blueprint(__name__)
 
 
 def _signed_in(request: Request, user: User, target: str) -> Answer:
     """Open a new session, never an old one's id: a planted cookie must not become a signed-in one."""
-    session_id = sessions.begin(request.session, user, request.headers.get("user-agent", ""))
-    token = signing.sign("session", {"sid": session_id}, sessions.COOKIE_LIFETIME)
+    is_remembered = request.form.checked("remember")
+    agent = request.headers.get("user-agent", "")
+    session_id = sessions.begin(request.session, user, agent, is_remembered=is_remembered)
     answer = redirect_to(target)
-    answer.cookies += [cookies.build(cookies.SESSION, token), cookies.remove(cookies.VISITOR)]
+    lifetime = sessions.REMEMBERED if is_remembered else None
+    answer.cookies += [cookies.of_session(cookies.SESSION, session_id, lifetime), cookies.remove(cookies.VISITOR)]
     return answer
 
 
-def _safe_target(next_path: str) -> str:
-    """Only paths of this site: `//host` and `/\\host` would lead elsewhere."""
+def _safe_target(next_path: str, user: User | None) -> str:
+    """Only paths of this site: `//host` and `/\\host` would lead elsewhere. Else the home of this person."""
     if next_path.startswith("/") and not next_path.startswith(("//", "/\\")) and "\n" not in next_path:
         return next_path
-    return url_for("workflows.list_workflows")
+    is_staff = user is None or user.role in STAFF
+    return url_for("workflows.list_workflows" if is_staff else "accounts.show_home")
 
 
 @page(bp, "/sign-in", access=Access.EVERYBODY)
 def show_sign_in(request: Request) -> Answer:
     """Show the form; somebody who is signed in goes on."""
-    target = _safe_target(request.query.get("next"))
     if request.signed_in:
-        return redirect_to(target)
-    return render("accounts/sign_in.html", next=request.query.get("next"), email="", error="")
+        return redirect_to(_safe_target(request.query.get("next"), request.signed_in))
+    return render("accounts/sign_in.html", next=request.query.get("next"), email="", error="", remember=False)
 
 
 @page(bp, "/sign-in", method="POST", access=Access.EVERYBODY)
@@ -51,10 +54,13 @@ def sign_in(request: Request) -> Answer:
         proof = service.PasswordProof(email, request.form.get("password"), request.address)
         user = service.user_for(request.session, proof)
     except (errors.Invalid, errors.Limit) as error:
-        answer = render("accounts/sign_in.html", status=error.status, next=next_path, email=email, error=error.message)
+        answer = render(
+            "accounts/sign_in.html", status=error.status, next=next_path, email=email, error=error.message,
+            remember=request.form.checked("remember"),
+        )  # fmt: skip
         answer.keep = True  # the brake on guessing counts
         return answer
-    return _signed_in(request, user, _safe_target(next_path))
+    return _signed_in(request, user, _safe_target(next_path, user))
 
 
 @page(bp, "/sign-out", method="POST", access=Access.LEARNER)
@@ -64,6 +70,21 @@ def sign_out(request: Request) -> Answer:
         sessions.end(request.session, session_id)
     answer = redirect("accounts.show_sign_in", flash="You are signed out.")
     answer.cookies += [cookies.remove(cookies.SESSION), cookies.remove(cookies.LAUNCH, is_partitioned=True)]
+    return answer
+
+
+@page(bp, "/enter/{token}", access=Access.EVERYBODY)
+def follow_personal_link(request: Request, token: str) -> Answer:
+    """Open the address of a personal link for the person whom it names."""
+    try:
+        user = service.user_for(request.session, service.MailProof(token))
+    except (errors.Invalid, errors.Forbidden) as error:
+        return render("accounts/not_opened.html", status=error.status, message=error.message, back="")
+    target = personal_links.read(token).path
+    own = target.partition("?")[0]
+    session_id = sessions.begin_by_link(request.session, user, request.headers.get("user-agent", ""), own)
+    answer = redirect_to(prefix() + target)
+    answer.cookies.append(cookies.of_session(cookies.LINK, session_id, sessions.LINK_LIFETIME, path=own))
     return answer
 
 
@@ -95,7 +116,7 @@ def set_first_password(request: Request, token: str) -> Answer:
     service.spend_link(request.session, token)
     if (zone := request.form.get("time_zone")) in available_timezones():
         service.change_profile(user, user.name, zone)
-    return _signed_in(request, user, url_for("workflows.list_workflows"))
+    return _signed_in(request, user, _safe_target("", user))
 
 
 @page(bp, "/me", access=Access.SIGNED_IN)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session as Transaction
 
 from chalicelib import clock, errors
-from chalicelib.accounts import passwords, sessions
+from chalicelib.accounts import passwords, personal_links, sessions
 from chalicelib.accounts.models import OneTimeLink, User
 from chalicelib.accounts.roles import Role
 from chalicelib.audit import service as audit
@@ -46,7 +46,21 @@ class LaunchProof:
     is_instructor: bool
 
 
-Proof = PasswordProof | LinkProof | LaunchProof
+@dataclass(frozen=True)
+class ProxyProof:
+    """A front end that has proven itself tells that this is the address of the visitor."""
+
+    email: str
+
+
+@dataclass(frozen=True)
+class MailProof:
+    """Somebody followed the personal link of a mail."""
+
+    token: str
+
+
+Proof = PasswordProof | LinkProof | LaunchProof | ProxyProof | MailProof
 
 
 def user_for(session: Transaction, proof: Proof) -> User:
@@ -57,6 +71,10 @@ def user_for(session: Transaction, proof: Proof) -> User:
     """
     if isinstance(proof, LaunchProof):
         return _user_by_launch(session, proof)
+    if isinstance(proof, ProxyProof):
+        return _user_at(session, proof.email, "", "proxy")
+    if isinstance(proof, MailProof):
+        return _user_at(session, personal_links.read(proof.token).email, "", "link")
     if isinstance(proof, LinkProof):
         return _user_by_link(session, proof.token)
     return _user_by_password(session, proof)
@@ -70,7 +88,7 @@ def _user_by_password(session: Transaction, proof: PasswordProof) -> User:
         passwords.note_failure(session, email, proof.address)
         raise errors.Invalid("The e-mail address or the password is wrong.")
     passwords.forget_failures(session, email)
-    audit.record(session, "signed_in", user_id=user.id)
+    audit.record(session, "signed_in", user_id=user.id, way="password")
     return user
 
 

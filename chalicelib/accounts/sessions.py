@@ -17,8 +17,8 @@ from chalicelib.web.urls import prefix
 
 #: The row is written at most this often, so that reading pages does not mean writing rows.
 SEEN_STEP = timedelta(minutes=1)
-#: The cookie may outlive the row: the row decides.
-COOKIE_LIFETIME = timedelta(days=30)
+#: Of one who asked to be remembered.
+REMEMBERED = timedelta(days=30)
 #: A personal link opens one address only, and would open it again: whoever writes there slowly loses nothing.
 LINK_LIFETIME = timedelta(days=1)
 
@@ -43,7 +43,7 @@ def begin(
         id=uuid4(), user_id=user.id, kind=kind, is_learner=is_learner, is_remembered=is_remembered,
         only_path=only_path, agent=agent[:200], created_at=now, seen_at=now, expires_at=now,
     )  # fmt: skip
-    row.expires_at = now + (COOKIE_LIFETIME if is_remembered else _lifetime(row))
+    row.expires_at = now + (REMEMBERED if is_remembered else _lifetime(row))
     session.add(row)
     user.signed_in_at = now
     session.flush()
@@ -61,6 +61,29 @@ def find(session: Transaction, session_ids: Collection[str]) -> list[tuple[User,
         .order_by(Session.created_at.desc(), Session.id)
     )
     return [(row[0], row[1]) for row in found]
+
+
+def begin_by_link(session: Transaction, user: User, agent: str, path: str) -> str:
+    """Return a session that opens one address: the one of the person's latest visit by a link there, or a new one.
+
+    A page that is open in another window belongs to the same session, and what was written there can still be sent.
+    """
+    row = session.scalar(
+        select(Session)
+        .where(Session.user_id == user.id, Session.kind == Kind.LINK, Session.only_path == path)
+        .where(Session.expires_at > clock.now())
+        .limit(1)
+    )
+    if row is None:
+        return begin(session, user, agent, Kind.LINK, is_learner=True, only_path=path)
+    keep_alive(session, row)
+    return str(row.id)
+
+
+def of_user(session: Transaction, user_id: int) -> list[Session]:
+    """Return the live sessions of a user, the one used last first."""
+    query = select(Session).where(Session.user_id == user_id, Session.expires_at > clock.now())
+    return list(session.scalars(query.order_by(Session.seen_at.desc(), Session.id)))
 
 
 def opens(row: Session, path: str, *, to_learners: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from http.cookies import SimpleCookie
 
+from chalicelib import signing
 from chalicelib.settings import settings
 from chalicelib.web.urls import prefix
 
@@ -15,6 +16,8 @@ FLASH = "ontask_flash"
 LAUNCH = "ontask_launch"
 #: A session begun by a personal link; sent back to that address only.
 LINK = "ontask_link"
+#: The cookie may outlive the row: the row decides.
+SESSION_LIFETIME = timedelta(days=30)
 OF_SESSIONS = (SESSION, LAUNCH, LINK)
 
 
@@ -38,6 +41,12 @@ def build(
         morsel["max-age"] = int(lifetime.total_seconds())
     # http.cookies knows this attribute from Python 3.14 on only.
     return morsel.OutputString() + ("; Partitioned" if is_partitioned else "")
+
+
+def of_session(name: str, session_id: str, lifetime: timedelta | None = None, *, path: str = "/") -> str:
+    """Return the Set-Cookie value that keeps a session in the browser; the row of the session decides how long."""
+    token = signing.sign("session", {"sid": session_id}, SESSION_LIFETIME)
+    return build(name, token, lifetime, path=path, is_partitioned=name == LAUNCH)
 
 
 def remove(name: str, *, path: str = "/", is_partitioned: bool = False) -> str:

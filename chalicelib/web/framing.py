@@ -11,14 +11,6 @@ POLICY = "Content-Security-Policy"
 OWN = "frame-ancestors 'self'"
 
 
-def load() -> None:
-    """Read which LMSs there are, where that was not done lately.
-
-    Raises errors.Unavailable when Secrets Manager can't be reached and was not before.
-    """
-    credentials.all_known()
-
-
 def open_to_lms(headers: dict[str, Any]) -> None:
     """Let the LMSs show this answer in their frames; X-Frame-Options can't name them and goes where there are any."""
     try:

@@ -39,7 +39,7 @@ from chalice import Blueprint, Response
 from markupsafe import Markup
 
 from chalicelib import database, errors, logs, metrics, signing
-from chalicelib.accounts import recognition
+from chalicelib.accounts import arrivals, recognition
 from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
 from chalicelib.audit import origins
 from chalicelib.logs import logger
@@ -126,8 +126,7 @@ def respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
 def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
     request: Request | None = None
     try:
-        if _is_launch(raw):
-            framing.load()  # before a transaction is open
+        arrivals.prepare(is_launch=_is_launch(raw))
         with database.scope() as session:
             request = _read(raw, session)
             answer = answer_for(request)
@@ -194,8 +193,9 @@ def _call(
         from chalicelib.accounts.lti import entry
 
         return entry.enter(request)
-    recognition.recognise(request, to_learners=access is Access.LEARNER)
-    if (access is not Access.EVERYBODY) and request.signed_in is None:
+    is_needed = access is not Access.EVERYBODY
+    recognition.recognise(request, to_learners=access is Access.LEARNER, is_needed=is_needed)
+    if is_needed and request.signed_in is None:
         return _to_sign_in(request, access)
     if request.method == "POST" and csrf and not _csrf_holds(request):
         raise errors.Forbidden("This page was open for too long. Please go back, reload it and try again.")
@@ -265,7 +265,7 @@ def _shown(request: Request | None, status: int, context: dict[str, Any], header
 
 
 def _finish(request: Request, answer: Answer) -> Response:
-    set_cookies = list(answer.cookies)
+    set_cookies = request.new_cookies + answer.cookies
     headers: dict[str, Any] = {
         "Cache-Control": "no-store",
         "X-Request-Id": request.id,

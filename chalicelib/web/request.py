@@ -89,6 +89,8 @@ class Request:
     session_id: str = ""
     #: All sessions that the browser's cookies speak of; some may be over.
     session_ids: list[str] = field(default_factory=list)
+    #: What the answer sets besides its own: of a session that was begun on the way.
+    new_cookies: list[str] = field(default_factory=list)
     #: A posted form as it was sent; signatures are over this.
     body: str = ""
     #: Whether an LMS has posted it to send somebody here, by LTI.

@@ -91,7 +91,7 @@ class Secret(Thing):
         password = "a made-up value, long enough to sign with"
         value = password
         if "SecretStringTemplate" in recipe:
-            value = json.dumps({**json.loads(recipe["SecretStringTemplate"]), "password": password})
+            value = json.dumps({**json.loads(recipe["SecretStringTemplate"]), recipe["GenerateStringKey"]: password})
         return make_secret(self.properties["Name"], value)
 
     def unmake(self) -> None:

@@ -103,8 +103,8 @@ def test_secrets_are_made_up_by_aws_and_the_database_s_are_rotated() -> None:
     rotated = {
         rotation["SecretId"]["Ref"] for rotation in of_type("base", "AWS::SecretsManager::RotationSchedule").values()
     }
-    # One signs links in mails that were sent, the other one opens nothing; the template says more.
-    assert set(secrets) - rotated == {"SecretKey", "EdgeKey"}
+    # One signs links in mails that were sent, one opens nothing, and two are known to others; the template says more.
+    assert set(secrets) - rotated == {"SecretKey", "EdgeKey", "LtiCredentials", "RemoteUserKey"}
 
 
 def test_the_bucket_is_private_encrypted_and_versioned() -> None:

@@ -41,14 +41,8 @@ def enter(request: Request) -> Answer:
     launches.keep(request.session, session_id, credential.key, signed)
     claims = {"sid": session_id, "to": _target(path, request.query.lists()), "id": str(uuid4())}
     answer = redirect("accounts.show_arrival", token=signing.sign("arrival", claims, ARRIVAL))
-    answer.cookies.append(session_cookie(session_id))
+    answer.cookies.append(cookies.of_session(cookies.LAUNCH, session_id))
     return answer
-
-
-def session_cookie(session_id: str) -> str:
-    """Return what keeps a launch's session in the browser, in frames of the LMS, too."""
-    token = signing.sign("session", {"sid": session_id}, sessions.COOKIE_LIFETIME)
-    return cookies.build(cookies.LAUNCH, token, is_partitioned=True)
 
 
 def _person(request: Request, credential: Credential, signed: Mapping[str, str]) -> tuple[User, bool]:
@@ -92,6 +86,6 @@ def _refused(request: Request, refused: Refused, signed: Mapping[str, str]) -> A
         key = signed.get("oauth_consumer_key", "")
         audit.record(request.session, "launch_refused", reason=refused.reason, consumer_key=key)
     back = way_back(signed, refused.message)
-    answer = render("accounts/lti/refused.html", status=refused.status, message=refused.message, back=back)
+    answer = render("accounts/not_opened.html", status=refused.status, message=refused.message, back=back)
     answer.keep = True
     return answer

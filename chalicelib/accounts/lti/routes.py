@@ -5,7 +5,8 @@ from __future__ import annotations
 from chalice import Blueprint
 
 from chalicelib import errors, signing
-from chalicelib.accounts.lti import entry, hand_over
+from chalicelib.accounts.lti import hand_over
+from chalicelib.web import cookies
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, redirect_to, render
@@ -39,7 +40,7 @@ def show_arrival(request: Request) -> Answer:
 
 
 def _refused(message: str, status: int) -> Answer:
-    return render("accounts/lti/refused.html", status=status, message=message, back="")
+    return render("accounts/not_opened.html", status=status, message=message, back="")
 
 
 @page(bp, "/hand-over", method="POST", access=Access.EVERYBODY, csrf=False)
@@ -50,5 +51,5 @@ def go_on_in_a_window(request: Request) -> Answer:
     except errors.Invalid as error:
         return _refused(error.message, error.status)
     answer = redirect_to(prefix() + path)
-    answer.cookies.append(entry.session_cookie(session_id))
+    answer.cookies.append(cookies.of_session(cookies.LAUNCH, session_id))
     return answer
