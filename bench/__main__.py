@@ -8,7 +8,9 @@ import sys
 
 from bench.harness import ENVIRONMENT, Result, report, say, stop_database
 
-MODULES = ("cold_start", "uploads", "merges", "conditions", "planning", "rendering", "sending", "table", "pages")
+MODULES = (
+    "cold_start", "uploads", "merges", "conditions", "planning", "rendering", "sending", "table", "pages", "answers",
+)  # fmt: skip
 
 
 def main() -> int:
