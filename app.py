@@ -19,6 +19,7 @@ from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.list_routes import bp as action_list
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
+from chalicelib.actions.rubrics.routes import bp as rubrics
 from chalicelib.actions.surveys.entry_routes import bp as survey_answers
 from chalicelib.actions.surveys.routes import bp as surveys
 from chalicelib.actions.version_routes import bp as versions
@@ -76,6 +77,7 @@ BLUEPRINTS = (
     lifecycle,
     people,
     previews,
+    rubrics,
     rows,
     runs,
     schedules,

@@ -11,6 +11,8 @@ import app  # all routes declare themselves
 from chalicelib import clock
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import Role, WorkflowRole
+from chalicelib.actions.reports.models import Attachment
+from chalicelib.actions.rubrics.models import Criterion
 from chalicelib.actions.surveys.models import Question
 from chalicelib.audit import service as audit
 from chalicelib.delivery.models import Message, Run
@@ -155,7 +157,13 @@ def furnish(session: Session, workflow: Workflow, user: User) -> dict[str, int]:
         payload={"to_column_id": column_id, "subject": "Hello", "only_new": True}, time_zone="UTC", notify="never",
         state="off", created_at=now,
     )  # fmt: skip
-    session.add_all([schedule, view, run, upload, version, question])
+    rubric = make_action(session, workflow, "", "Essay", kind="rubric_text")
+    criterion = Criterion(action_id=rubric.id, column_id=column_id, position=1, created_at=now)
+    report = make_action(session, workflow, "", "All marks", kind="email_report")
+    session.add_all([schedule, view, run, upload, version, question, criterion])
+    session.flush()
+    attachment = Attachment(action_id=report.id, view_id=view.id, format="csv", position=1, created_at=now)
+    session.add(attachment)
     session.flush()
     message = Message(
         run_id=run.id, lane="ses", row_id=1, recipient="ada@uni.example", values={}, flags={}, state="sent", rank=50
@@ -164,7 +172,8 @@ def furnish(session: Session, workflow: Workflow, user: User) -> dict[str, int]:
     session.flush()
     return {
         "action_id": action.id, "condition_id": condition.id, "column_id": column_id, "view_id": view.id,
-        "survey_id": survey.id, "question_id": question.id,
+        "survey_id": survey.id, "question_id": question.id, "rubric_id": rubric.id, "criterion_id": criterion.id,
+        "report_id": report.id, "attachment_id": attachment.id,
         "schedule_id": schedule.id,
         "run_id": run.id, "message_id": message.id, "upload_id": upload.id, "version_id": version.id,
         "event_id": event.id, "job_id": job.id, "row_id": 1,
@@ -183,13 +192,21 @@ FOREIGN = [
 ]  # fmt: skip
 
 
-#: Parts of the pages of surveys and to-do lists; a message has none.
-OF_FORMS = re.compile(r"/actions/{action_id}/(questions|answers|results)")
+#: Parts of the pages of one kind of action, which a message does not have, and whose they are.
+OF_KINDS = {
+    re.compile(r"/actions/{action_id}/(questions|answers|results)"): "survey_id",
+    re.compile(r"/actions/{action_id}/rubric"): "rubric_id",
+    re.compile(r"/actions/{action_id}/attachments"): "report_id",
+}  # fmt: skip
+
+
+def owner(pattern: str) -> str:
+    """Return which of the actions in `furnish` the path belongs to."""
+    return next((name for which, name in OF_KINDS.items() if which.search(pattern)), "action_id")
 
 
 def paths(pattern: str, ids: dict[str, int]) -> list[str]:
-    if OF_FORMS.search(pattern):
-        pattern = pattern.replace("{action_id}", "{survey_id}")
+    pattern = pattern.replace("{action_id}", f"{{{owner(pattern)}}}")
     path = re.sub(r"{(\w+_id)}", lambda found: str(ids.get(found[1], 999_999)), pattern)
     return [re.sub(r"{(step|kind)}", step, path) for step in STEPS] if re.search(r"{(step|kind)}", path) else [path]
 
@@ -209,8 +226,8 @@ def test_an_object_of_another_workflow_looks_like_none(
     theirs = furnish(session, workflows.create(session, stranger.id, "Theirs"), stranger)
     mine = furnish(session, workflow, user) | {"workflow_id": workflow.id}
     browser = signed_in(session, user)
-    if name == "action_id" and OF_FORMS.search(pattern):
-        name = "survey_id"
+    if name == "action_id":
+        name = owner(pattern)
     for path in paths(pattern, mine | {name: theirs[name]}):
         page = browser.get(path) if method == "GET" else browser.post(path, {"name": "x", "value": "x"})
         assert page.status == 404, path

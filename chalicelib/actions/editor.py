@@ -11,9 +11,12 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 from chalicelib.actions import queries
 from chalicelib.actions.kinds import KINDS, Channel, Kind
-from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated
+from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated, rubric
+from chalicelib.actions.language.rubric import Criterion
+from chalicelib.actions.language.translate import shows_rubric
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.preview import Audience, Learner
+from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.surveys import queries as surveys
 from chalicelib.formulas.check import check
 from chalicelib.formulas.columns import ColumnInfo
@@ -95,17 +98,30 @@ class Editor:
         except TemplateError:
             return stored
 
+    @cached_property
+    def criteria(self) -> list[Criterion]:
+        """What the rubric says; nothing when the text shows none."""
+        if self.action.kind != Kind.RUBRIC:
+            return []
+        try:
+            return rubrics.said(self.session, self.action.id, self.columns) if shows_rubric(self.action.text) else []
+        except TemplateError:
+            return []
+
     @property
     def trouble(self) -> str:
         """Why nobody can get the text as it is: it uses what was deleted or can't be run any more; nothing if none."""
         try:
             if found := outdated(self.action.text, self.names):
                 return f"The text has to be repaired. {found}"
+            for criterion in self.criteria:
+                for feedback in criterion.feedback.values():
+                    if found := outdated(feedback, self.names):
+                        return f"The feedback for “{criterion.name}” has to be repaired. {found}"
         except TemplateError as error:
             return error.message
-        used = queries.used(self.action)
         for one in self.conditions:
-            if f"k{one.id}" in used and (problem := self.problem_of(one.formula)):
+            if f"k{one.id}" in self.used and (problem := self.problem_of(one.formula)):
                 return f"The condition “{one.name}” can’t be used any more. {problem}"
         return ""
 
@@ -144,7 +160,7 @@ class Editor:
         Using it raises errors.Invalid when the filter can't be run.
         """
         keys = {column.id for column in self._table if column.is_key}
-        return Audience(self.session, self.workflow, self.action, self.columns, keys, self.usable)
+        return Audience(self.session, self.workflow, self.action, self.columns, keys, self.usable, self.used)
 
     @cached_property
     def who(self) -> Who:
@@ -166,8 +182,8 @@ class Editor:
 
     @cached_property
     def used(self) -> set[str]:
-        """The references of the text and, where there are any, of the questions."""
-        found = queries.used(self.action)
+        """The references of the text and, where there are any, of the rubric it shows and of the questions."""
+        found = queries.used(self.action) | set(rubric.used(self.criteria))
         if KINDS[Kind(self.action.kind)].channel is Channel.FORM:
             found |= {f"k{key}" for key in surveys.conditions_used(self.session, self.action.id)}
         return found

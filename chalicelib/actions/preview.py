@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from chalicelib.actions import queries
 from chalicelib.actions.language.filters import shown, zone
+from chalicelib.actions.language.rubric import Criterion
+from chalicelib.actions.language.syntax import Reference
 from chalicelib.actions.models import Action, Condition
 from chalicelib.formulas.check import Columns
 from chalicelib.formulas.columns import ColumnInfo
@@ -70,8 +72,9 @@ class Audience:
 
     def __init__(
         self, session: Session, workflow: Workflow, action: Action, columns: Columns, keys: Collection[int],
-        conditions: Sequence[Condition],
+        conditions: Sequence[Condition], used: Collection[Reference],
     ) -> None:  # fmt: skip
+        self._used = used
         self._session, self._workflow, self._action = session, workflow, action
         self._columns, self._conditions = columns, conditions
         self._table = learners(workflow.id, columns)
@@ -179,7 +182,7 @@ class Audience:
         return f"row {values['row_id']}" if value is None else str(value)
 
     def _shown(self, values: Mapping[str, Any]) -> list[tuple[str, str]]:
-        wanted = queries.columns_of(self._action, self._conditions)
+        wanted = queries.columns_of(self._action, self._conditions, self._used)
         place = zone(self._workflow.time_zone) or zone("UTC")
         assert place is not None, "UTC is always there"
         return [
@@ -204,12 +207,15 @@ def name_columns(columns: Columns) -> list[ColumnInfo]:
     return []
 
 
-def page(action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str) -> str:
+def page(
+    action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str, criteria: Sequence[Criterion] = ()
+) -> str:  # fmt: skip
     """Return the learner's version as a page of its own; `fixed` are the values that are the same for everybody.
 
     Raises errors.Invalid when the text can't be used, or would be too long for this learner.
     """
     from chalicelib.actions.language.compile import compile_template
 
-    written = compile_template(action.text, "html", time_zone=time_zone).render({**fixed, **learner.context})
+    template = compile_template(action.text, "html", time_zone=time_zone, criteria=criteria)
+    written = template.render({**fixed, **learner.context})
     return PAGE.format("The message", written)

@@ -51,7 +51,8 @@ def show_preview(request: Request, action_id: int) -> Answer:
     if editor.trouble:
         return document(preview.PAGE.format("Problem", escape(editor.trouble)))
     try:
-        return document(preview.page(editor.action, learner, editor.fixed, editor.workflow.time_zone))
+        shown = preview.page(editor.action, learner, editor.fixed, editor.workflow.time_zone, editor.criteria)
+        return document(shown)
     except errors.Invalid as error:
         return document(preview.PAGE.format("Problem", escape(error.message)))
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from chalicelib.actions.language import Names, TemplateError, of_message, references
+from chalicelib.actions.language.syntax import Reference
 from chalicelib.actions.models import Action, Condition
 from chalicelib.formulas import tree
 from chalicelib.formulas.check import Columns
@@ -47,9 +48,9 @@ def used(action: Action) -> set[str]:
         return set()
 
 
-def columns_of(action: Action, conditions: Iterable[Condition]) -> set[int]:
-    """Return the columns that the message's text, filter and conditions speak of."""
-    found = {int(reference[1:]) for reference in used(action) if reference.startswith("c")}
+def columns_of(action: Action, conditions: Iterable[Condition], used: Iterable[Reference]) -> set[int]:
+    """Return the columns among what the message's text has `used`, and those that filter and conditions speak of."""
+    found = {int(reference[1:]) for reference in used if reference.startswith("c")}
     for formula in (action.filter, *(condition.formula for condition in conditions)):
         if formula:
             found |= {rule.column for rule in tree.rules(tree.parse(formula))}

@@ -108,7 +108,7 @@ def _test_mail(session: Session, task: Task) -> Rendered:
     found = sources.read(session, workflow_id, int(payload["action"]))
     if not found.columns:
         raise errors.Invalid("There is no table any more.")
-    text = sources.DraftText(found, payload["subject"], payload["text"], payload["time_zone"])
+    text = sources.DraftText(found, payload["subject"], payload["text"], payload["time_zone"], payload.get("details"))
     audience = Audience(
         workflow_id=workflow_id, to_column_id=min(found.columns), columns=found.columns, values=text.value_ids,
         conditions=text.conditions, leave_out_duplicates=False, only_rows=[int(payload["row"])],

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 from chalicelib.actions.preview import PAGE, name_columns
 from chalicelib.database.base import LEARNERS
-from chalicelib.delivery import sources
+from chalicelib.delivery import details, sources
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.forms import MAX_LEFT_OUT, SendForm
 from chalicelib.delivery.order import Sendable
@@ -95,7 +95,7 @@ def sample(session: Session, workflow: Workflow, action: Sendable, row_id: int) 
     Raises errors.NotFound when the message is not for this learner, errors.Invalid when the text can't be used.
     """
     found = sources.read(session, workflow.id, action.id)
-    draft = sources.DraftText(found, "", action.text, workflow.time_zone)
+    draft = sources.DraftText(found, "", action.text, workflow.time_zone, details.of(session, action, found))
     audience = _audience(found, workflow, action, None)
     if audience is None:
         raise errors.NotFound

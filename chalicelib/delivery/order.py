@@ -30,6 +30,7 @@ class Sendable(Protocol):
 
     id: int
     workflow_id: int
+    kind: str
     name: str
     text: str
     filter: dict[str, Any] | None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from chalicelib.delivery.details import criteria, plain_criteria
 from chalicelib.delivery.plain import plain_source, tidy
 
 #: RFC 5322 §2.1.1 folds long lines, but no mail program shows more of a subject than this.
@@ -42,6 +43,10 @@ class Written(Protocol):
         """The values that are the same for everybody, by "a3"."""
 
     @property
+    def details(self) -> dict[str, Any]:
+        """What only runs of its kind need."""
+
+    @property
     def time_zone(self) -> str:
         """The zone that times are shown in."""
 
@@ -53,8 +58,11 @@ class Renderer:
         from chalicelib.actions.language.compile import compile_template
 
         self._subject = compile_template(run.subject, "text", time_zone=run.time_zone)
-        self._html = compile_template(run.text, "html", time_zone=run.time_zone)
-        self._text = compile_template(plain_source(run.text), "text", time_zone=run.time_zone)
+        rubric, plain_rubric = criteria(run.details), plain_criteria(run.details)
+        self._html = compile_template(run.text, "html", time_zone=run.time_zone, criteria=rubric)
+        self._text = compile_template(
+            plain_source(run.text), "text", time_zone=run.time_zone, criteria=plain_rubric
+        )  # fmt: skip
         self._fixed = dict(run.attributes)
         self._convert = {name: convert for name, kind in run.value_types.items() if (convert := _CONVERTERS.get(kind))}
 

@@ -11,12 +11,16 @@ from chalice import Blueprint
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
+from chalicelib.actions.kinds import Kind
+from chalicelib.actions.rubrics import queries as rubrics
+from chalicelib.actions.rubrics import unknown
 from chalicelib.delivery import forms, learners, queries, repeat_forms, repeats, service, sources
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.words import COUNTED, spoken
 from chalicelib.schedules import crontab, plans
 from chalicelib.settings import settings
+from chalicelib.tables import queries as tables
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, document, redirect, render
@@ -125,7 +129,7 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: f
     """Return what the receipt shows; where there is none yet, `obstacle` says why."""
     context: dict[str, Any] = {
         "action": action, "form": form, "receipt": None, "obstacle": "", "reasons": COUNTED, "unusable": 0,
-        "duplicates": 0, "spoken": spoken, "groups": [],
+        "duplicates": 0, "spoken": spoken, "groups": [], "unknown": [],
         "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER), "zone": request.user.time_zone,
         **repeat_forms.shown(repeat_forms.from_values(request.form), request.user.time_zone),
     }  # fmt: skip
@@ -143,8 +147,19 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: f
     unusable = receipt.counts.get(BAD, 0) + receipt.counts.get(EMPTY, 0)
     return context | {
         "receipt": receipt, "groups": groups, "unusable": unusable, "obstacle": _nobody(receipt),
-        "duplicates": receipt.counts.get(DUPLICATE, 0),
+        "duplicates": receipt.counts.get(DUPLICATE, 0), "unknown": _unknown(request, action, found),
     }  # fmt: skip
+
+
+def _unknown(request: Request, action: Sendable, found: sources.Sources) -> list[Any]:
+    """Return the criteria of a rubric in which some learners have a value that is no level."""
+    if action.kind != Kind.RUBRIC:
+        return []
+    columns = tables.columns(request.session, request.workflow.id)
+    grid = rubrics.grid(request.session, action.id, columns)
+    return unknown.among(
+        request.session, request.workflow, grid, found.columns, action.filter, found.label_column_id
+    )  # fmt: skip
 
 
 def _nobody(receipt: queries.Receipt) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
 from chalicelib.audit import service as audit
-from chalicelib.delivery import plan, sources, throttle, wakeups
+from chalicelib.delivery import details, plan, sources, throttle, wakeups
 from chalicelib.delivery.audience import Audience
 from chalicelib.delivery.models import (
     BAD,
@@ -68,12 +68,13 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
     subject = sources.subject_by_ids(found, order.subject)
     if not action.text.strip():
         raise errors.Invalid(NOTHING_WRITTEN)
-    draft = sources.DraftText(found, subject, action.text, workflow.time_zone)
+    draft = sources.DraftText(found, subject, action.text, workflow.time_zone, details.of(session, action, found))
     Renderer(draft)  # says now what could not be written later
     _check_audience(session, workflow, found, action, order)
     now = clock.now()
     run = Run(
-        workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None,
+        workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None, kind=action.kind,
+        details=draft.details,
         state=SCHEDULED if order.due_at else HELD, lane=MAIL, subject=subject, text=action.text,
         conditions=draft.conditions, filter=action.filter, value_types=draft.value_types,
         attributes=draft.attributes, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
@@ -318,10 +319,11 @@ def send_test(session: Session, user: User, workflow: Workflow, action: Sendable
         raise errors.Invalid(NOTHING_WRITTEN)
     found = sources.read(session, workflow.id, action.id)
     stored = sources.subject_by_ids(found, subject) if subject.strip() else sources.as_subject(action.name)
-    sources.DraftText(found, stored, action.text, workflow.time_zone)
+    own = details.of(session, action, found)
+    sources.DraftText(found, stored, action.text, workflow.time_zone, own)
     payload = {
         "action": action.id, "row": row_id, "subject": f"[Test] {stored}", "text": action.text, "to": user.email,
-        "time_zone": workflow.time_zone,
+        "time_zone": workflow.time_zone, "details": own,
     }  # fmt: skip
     return schedules.enqueue(session, TEST, payload, workflow_id=workflow.id, user_id=user.id).id
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 from chalicelib.actions.language.names import Names, of_message
 from chalicelib.actions.language.syntax import Output, TemplateError
-from chalicelib.actions.language.translate import ids_to_names, names_to_ids, outdated, references
+from chalicelib.actions.language.translate import ids_to_names, names_to_ids, outdated, references, shows_rubric
 from chalicelib.delivery.order import MAX_SUBJECT_LENGTH
 from chalicelib.formulas.columns import ColumnInfo
 
@@ -137,12 +138,18 @@ def used(sources: Sources, stored: str, output: Output) -> set[str]:
 class DraftText:
     """A subject and a text that are not part of a run (yet): enough to render them.
 
-    Raises errors.Invalid as `used` does.
+    `details` are those of `delivery.details`. Raises errors.Invalid as `used` does.
     """
 
-    def __init__(self, found: Sources, subject: str, text: str, time_zone: str) -> None:
-        self.subject, self.text, self.time_zone = subject, text, time_zone
+    def __init__(
+        self, found: Sources, subject: str, text: str, time_zone: str, details: Mapping[str, Any] | None = None
+    ) -> None:  # fmt: skip
+        self.subject, self.text, self.time_zone, self.details = subject, text, time_zone, dict(details or {})
         references = used(found, text, "html") | used(found, subject, "text")
+        if shows_rubric(text):
+            for criterion in self.details.get("rubric", []):
+                references |= {criterion["column"]}
+                references |= {name for shown in criterion["feedback"].values() for name in used(found, shown, "html")}
         self.value_types = {f"c{key}": column.type for key, column in found.columns.items() if f"c{key}" in references}
         self.attributes = {f"a{one['id']}": one["value"] for one in found.attributes if f"a{one['id']}" in references}
         self.value_ids = sorted(int(name[1:]) for name in self.value_types)

@@ -35,7 +35,7 @@ def test_html_becomes_text(html: str, text: str) -> None:
 
 
 def rendered(text: str, **context: object) -> str:
-    run = SimpleNamespace(subject="s", text=text, value_types={}, attributes={}, time_zone="UTC")
+    run = SimpleNamespace(subject="s", text=text, value_types={}, attributes={}, time_zone="UTC", details={})
     values = {name: value for name, value in context.items() if name.startswith("c")}
     flags = {name: value for name, value in context.items() if name.startswith("k")}
     return Renderer(run).render(values, flags).text

@@ -33,6 +33,7 @@ from chalicelib.actions.language.syntax import (
     Test,
     Text,
     Value,
+    has_feedback,
     tested,
 )  # fmt: skip
 from chalicelib.actions.language.syntax import references as references_of
@@ -79,6 +80,14 @@ def tables(stored: str, output: Output = "html") -> list[Table]:
     Raises TemplateError when `stored` is not a stored text.
     """
     return list(dict.fromkeys(tables_of(parse(stored, None, output))))
+
+
+def shows_rubric(stored: str, output: Output = "html") -> bool:
+    """Tell whether a stored text shows the feedback of a rubric.
+
+    Raises TemplateError when `stored` is not a stored text.
+    """
+    return has_feedback(parse(stored, None, output))
 
 
 def values(stored: str, output: Output = "html") -> set[Reference]:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
-from chalicelib.delivery import plan, sources, throttle
+from chalicelib.delivery import details, plan, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.models import MAIL, Message, Run
 from chalicelib.delivery.order import Sendable, SendOrder
@@ -79,7 +79,8 @@ def receipt(
     """
     if order.to_column_id not in found.columns:
         raise errors.Invalid("Choose the e-mail column.", {"to_column_id": "Choose the column with the addresses."})
-    text = sources.DraftText(found, _subject(found, order), action.text, workflow.time_zone)
+    own = details.of(session, action, found)
+    text = sources.DraftText(found, _subject(found, order), action.text, workflow.time_zone, own)
     audience = _audience(found, action, order, text)
     counts = plan.tally(session, audience)
     recipients = counts.get("", 0)

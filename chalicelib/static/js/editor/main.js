@@ -11,6 +11,7 @@ import { Names } from "./names.js";
 import { cleanPasted } from "./paste.js";
 import { read, Unreadable } from "./read.js";
 import { schema, toDocument } from "./schema.js";
+import { chooseTable, isTable, TagView } from "./reports.js";
 import { askLink, Toolbar } from "./toolbar.js";
 import { BranchView, chooseValue, conditionMenu, testMenu, ValueView } from "./views.js";
 import { write } from "./write.js";
@@ -53,13 +54,29 @@ export class MessageEditor {
     this.field.addEventListener("input", () => this.announce());
   }
 
+  get id() { return this.root.dataset.id ?? "message-text"; }
+
+  // A plain text has neither values nor conditions; one for many readers has attributes and tables.
+  get isPlain() { return "plain" in this.root.dataset; }
+
+  get label() {
+    const { label = "Text of the message" } = this.root.dataset;
+    return `${label}. ${this.isPlain ? "" : this.names.isForMany ? "Type { for an attribute; " : "Type { for a value, / for a condition; "}Alt F10 leads to the toolbar.`;
+  }
+
+  // The tags of its own that the text may have: "rubric", "table".
+  has(tag) { return (this.root.dataset.tags ?? "").split(" ").includes(tag); }
+
+  get canMakeConditions() { return Boolean(this.root.dataset.newCondition); }
+
   makeView() {
     this.view = new EditorView(this.mount, {
       state: this.stateOf(""),
-      attributes: { class: "message-text", id: "message-text", role: "textbox", "aria-multiline": "true",
-        "aria-label": "Text of the message. Type { for a value, / for a condition; Alt F10 leads to the toolbar.", "aria-describedby": "text-problems" },
+      attributes: { class: "message-text", id: this.id, role: "textbox", "aria-multiline": "true",
+        "aria-label": this.label, "aria-describedby": this.field.getAttribute("aria-describedby") ?? "" },
       nodeViews: {
         value: (node, view, getPos) => new ValueView(node, view, getPos, this.names),
+        other: (node, view, getPos) => new TagView(node, view, getPos, this),
         branch: (node, view, getPos) => new BranchView(node, view, getPos, this),
         cond: () => { const dom = make("div", { class: "cond" }); return { dom, contentDOM: dom }; },
       },
@@ -100,6 +117,7 @@ export class MessageEditor {
   openSelected = (state) => {
     const { selection } = state;
     if (!(selection instanceof NodeSelection)) return false;
+    if (selection.node.type === nodes.other && isTable(selection.node.attrs.source)) { chooseTable(this, selection.from); return true; }
     if (selection.node.type === nodes.value) { chooseValue(this.view, selection.from, this.names); return true; }
     if (selection.node.type === nodes.cond) {
       this.view.nodeDOM(selection.from).querySelector(".branch-head").click();

@@ -7,11 +7,13 @@ const simple = (name) => name.trim().replace(/\s+/g, " ").normalize("NFC");
 export class Names {
   constructor(data) { this.set(data); }
 
-  set({ columns, conditions, attributes }) {
+  // `isForMany`: a text about all learners shows attributes only; columns are for its tables.
+  set({ columns, conditions, attributes, isForMany = false }) {
+    this.isForMany = isForMany;
     this.columns = columns;
-    this.conditions = conditions;
-    this.values = [...columns, ...attributes];
-    this.known = new Set([...this.values, ...conditions].map((one) => simple(one.name)));
+    this.conditions = isForMany ? [] : conditions;
+    this.values = [...(isForMany ? [] : columns), ...attributes];
+    this.known = new Set([...this.values, ...this.conditions].map((one) => simple(one.name)));
   }
 
   isKnown = (name) => this.known.has(simple(name));
@@ -20,7 +22,7 @@ export class Names {
   split(source) { return splitValue(source, this.isKnown); }
 
   // Conditions first, then yes/no columns: what an `if` may test.
-  get tests() { return [...this.conditions, ...this.columns.filter((one) => one.type === "boolean")]; }
+  get tests() { return this.isForMany ? [] : [...this.conditions, ...this.columns.filter((one) => one.type === "boolean")]; }
 
   // The condition a test is about when it is about one alone.
   condition(test) {

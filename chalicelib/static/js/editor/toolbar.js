@@ -4,6 +4,7 @@ import { redo, redoDepth, undo, undoDepth } from "../../vendor/prosemirror.js";
 import { make } from "../rules_values.js";
 import * as commands from "./commands.js";
 import { ask, openMenu } from "./menu.js";
+import { chooseTable, insertRubric } from "./reports.js";
 import { schema } from "./schema.js";
 import { quoted } from "./tags.js";
 import { conditionMenu, testMenu } from "./views.js";
@@ -24,10 +25,8 @@ export class Toolbar {
     const { view } = page;
     const mark = (name, sign, label, key) => this.button(sign, `${label} (${keys(key)})`,
       () => commands.run(view, commands.toggle(name)), () => hasMark(view.state, name), `tool-${name}`);
-    this.dom = make("div", { class: "toolbar", role: "toolbar", "aria-label": "Text", "aria-controls": "message-text" },
-      make("div", { class: "toolbar-group" },
-        this.menuButton("Insert a value", "value", (button) => this.valueMenu(button)),
-        this.conditionButton = this.menuButton("Condition", "condition", (button) => this.condition(button))),
+    this.dom = make("div", { class: "toolbar", role: "toolbar", "aria-label": "Text", "aria-controls": page.id },
+      make("div", { class: "toolbar-group" }, ...this.insertButtons()),
       make("div", { class: "toolbar-group" },
         mark("strong", "B", "Bold", "Mod+B"), mark("em", "I", "Italic", "Mod+I"), mark("underline", "U", "Underlined", "Mod+U"),
         this.linkButton = this.button("Link", `Link (${keys("Mod+K")})`, () => askLink(view), () => Boolean(commands.linkAt(view.state)))),
@@ -39,6 +38,16 @@ export class Toolbar {
         this.redoButton = this.button("↷", `Redo (${keys("Mod+Shift+Z")})`, () => commands.run(view, redo))));
     this.dom.addEventListener("keydown", (event) => this.step(event));
     this.buttons.forEach((button, index) => { button.tabIndex = index ? -1 : 0; });
+  }
+
+  insertButtons() {
+    const { page } = this;
+    if (page.isPlain) return [];
+    const found = [this.menuButton(page.names.isForMany ? "Attribute" : "Insert a value", "value", (button) => this.valueMenu(button))];
+    if (!page.names.isForMany) found.push(this.conditionButton = this.menuButton("Condition", "condition", (button) => this.condition(button)));
+    if (page.has("rubric")) found.push(this.button("Rubric", "Insert the feedback of the rubric", () => insertRubric(page.view), null, "tool-value"));
+    if (page.has("table")) found.push(this.button("Table of learners", "Insert a table of learners", () => chooseTable(page, null), null, "tool-value"));
+    return found;
   }
 
   button(sign, label, run, isOn = null, more = "") {
@@ -117,13 +126,14 @@ export class Toolbar {
     for (const button of this.buttons) if (button.isOn) button.setAttribute("aria-pressed", String(button.isOn()));
     this.undoButton.disabled = !undoDepth(state);
     this.redoButton.disabled = !redoDepth(state);
+    if (this.buttons.every((button) => button.tabIndex !== 0 || button.disabled)) this.buttons[0].tabIndex = 0;
+    if (!this.conditionButton) return;
     const found = commands.conditionAt(state);
     const isIn = Boolean(found) && state.selection.empty;
     this.conditionButton.classList.toggle("is-on", isIn);
     const label = isIn ? "Condition of this part: change it" : "Condition: show this part only if…";
     this.conditionButton.setAttribute("aria-label", label);
     this.conditionButton.title = label;
-    if (this.buttons.every((button) => button.tabIndex !== 0 || button.disabled)) this.buttons[0].tabIndex = 0;
   }
 }
 

@@ -142,7 +142,7 @@ export function conditionMenu(page, anchor, found) {
   const hasElse = found.kind === "block" ? commands.blockHasElse(view, found.pos) : commands.hasElse(found.only.chain);
   const items = [];
   if (kind !== "else") {
-    if (known) items.push({ label: `Change the rules of “${known.name}”`, run: () => page.openCondition(known.id) });
+    if (known && page.canMakeConditions) items.push({ label: `Change the rules of “${known.name}”`, run: () => page.openCondition(known.id) });
     items.push({ label: "Another condition…", run: () => page.chooseTest("Show this if", anchor, (chosen) => commands.setTest(view, found, chosen), test) });
   }
   items.push({ label: "Add a part for another condition…",
@@ -163,6 +163,6 @@ export function testMenu(page, title, anchor, choose, current = "") {
     if (answer?.test.trim()) choose(answer.test.trim());
     else page.view.focus();
   } });
-  items.push({ label: "New condition…", run: () => page.newCondition(choose) });
+  if (page.canMakeConditions) items.push({ label: "New condition…", run: () => page.newCondition(choose) });
   openMenu(anchor, title, items);
 }
