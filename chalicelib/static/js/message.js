@@ -111,7 +111,7 @@ let refreshing = null;
 
 function refresh() {
   const mine = Promise.resolve(htmx.ajax("GET", here(), {
-    source: "#preview", target: "#preview", select: "#preview", selectOOB: "#who", swap: "outerMorph",
+    source: "#preview", target: "#preview", select: "#preview", selectOOB: document.getElementById("rubric-notes") ? "#who,#rubric-notes" : "#who", swap: "outerMorph",
   })).catch(() => {}).then(() => { if (refreshing === mine) refreshing = null; });
   refreshing = mine;
 }
@@ -174,7 +174,7 @@ document.addEventListener("htmx:after:swap", () => {
     head.focus({ preventScroll: true });
     panel.scrollIntoView({ block: "nearest" });
   }
-  const fresh = panel.querySelector("[data-names]");
+  const fresh = panel.querySelector("[data-names]:not([data-small-editor])");
   if (fresh) settle(JSON.parse(fresh.dataset.names), fresh.dataset.made);
 });
 
