@@ -46,14 +46,9 @@ class People:
 
     def send(self, content: bytes, to: str = "/imports", browser: Browser | None = None) -> str:
         """Send a file as the browser does and have it read; return the address of the import's page."""
-        browser = browser or self.browser
-        begun = json.loads(browser.post(to, {"filename": "course.gz", "size": len(content)}).body)
-        answer = requests.post(begun["url"], data=begun["fields"], files={"file": content}, timeout=10)
-        assert answer.status_code == 204
-        arrived = browser.post(begun["arrived"])
-        assert arrived.status == 200, arrived.body
+        page = deliver(browser or self.browser, content, to)
         self.work()
-        return str(json.loads(arrived.body)["page"])
+        return page
 
     def workflow(self, name: str = "Origin") -> tuple[int, int]:
         """A workflow with a table and one message; their ids."""
@@ -67,6 +62,16 @@ class People:
 
         with database.scope() as session:
             return session.scalar(text(statement))
+
+
+def deliver(browser: Browser, content: bytes, to: str = "/imports") -> str:
+    """Send a file as the browser does; return the address of the import's page."""
+    begun = json.loads(browser.post(to, {"filename": "course.gz", "size": len(content)}).body)
+    answer = requests.post(begun["url"], data=begun["fields"], files={"file": content}, timeout=10)
+    assert answer.status_code == 204
+    arrived = browser.post(begun["arrived"])
+    assert arrived.status == 200, arrived.body
+    return str(json.loads(arrived.body)["page"])
 
 
 @pytest.fixture
