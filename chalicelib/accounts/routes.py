@@ -7,13 +7,13 @@ from zoneinfo import available_timezones
 from chalice import Blueprint
 
 from chalicelib import errors
-from chalicelib.accounts import home, passwords, personal_links, service, sessions
+from chalicelib.accounts import home, passwords, personal_links, service, sessions, visits
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import STAFF
 from chalicelib.web import cookies
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, redirect, redirect_to, render
+from chalicelib.web.responses import Answer, data, redirect, redirect_to, render
 from chalicelib.web.urls import prefix, url_for
 
 bp = Blueprint(__name__)
@@ -73,6 +73,12 @@ def sign_out(request: Request) -> Answer:
     return answer
 
 
+@page(bp, "/keep_alive", method="POST", access=Access.LEARNER)
+def keep_alive(_request: Request) -> Answer:
+    """Let the session go on: every request does."""
+    return data({})
+
+
 @page(bp, "/enter/{token}", access=Access.EVERYBODY)
 def follow_personal_link(request: Request, token: str) -> Answer:
     """Open the address of a personal link for the person whom it names."""
@@ -128,7 +134,10 @@ def show_profile(request: Request) -> Answer:
 def _profile(request: Request, problems: dict[str, str]) -> Answer:
     status = 422 if problems else 200
     zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
-    return render("accounts/profile.html", status=status, zones=zones, problems=problems, form=request.form.as_dict())
+    return render(
+        "accounts/profile.html", status=status, zones=zones, problems=problems, form=request.form.as_dict(),
+        visits=visits.of_user(request.session, request.user.id, request.session_id),
+    )  # fmt: skip
 
 
 @page(bp, "/me", method="POST", access=Access.SIGNED_IN)
@@ -140,6 +149,16 @@ def change_profile(request: Request) -> Answer:
     except errors.Invalid as error:
         return _profile(request, error.fields)
     return redirect("accounts.show_profile", flash="Saved.")
+
+
+@page(bp, "/me/sessions", method="POST", access=Access.SIGNED_IN)
+def end_sessions(request: Request) -> Answer:
+    """End one of one's own sessions, or all but this one."""
+    if request.form.checked("others"):
+        sessions.end_others(request.session, request.user.id, request.session_id)
+        return redirect("accounts.show_profile", flash="You are signed out everywhere else.")
+    visits.end(request.session, request.user.id, request.form.get("end"))
+    return redirect("accounts.show_profile", flash="That session is over.")
 
 
 @page(bp, "/me/password", method="POST", access=Access.SIGNED_IN)

@@ -27,32 +27,27 @@
 from __future__ import annotations
 
 import functools
-import secrets
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote
 
 from chalice import Blueprint, Response
-from markupsafe import Markup
 
-from chalicelib import database, errors, logs, metrics, signing
+from chalicelib import database, errors, logs, metrics
 from chalicelib.accounts import arrivals, recognition
 from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
 from chalicelib.audit import origins
 from chalicelib.logs import logger
-from chalicelib.settings import settings
-from chalicelib.web import cookies, framing, templates, urls, visitor, waiting
+from chalicelib.web import csrf as csrf_tokens
+from chalicelib.web import urls, visitor, waiting
+from chalicelib.web.finishing import finish
 from chalicelib.web.request import Request, Values, parse_cookies, parse_form
-from chalicelib.web.responses import Answer, Flash
+from chalicelib.web.responses import Answer
 from chalicelib.workflows import service as workflows
 
 FORM = "application/x-www-form-urlencoded"
-CSRF_FIELD = "csrf_token"
-CSRF_HEADER = "x-csrf-token"
-FLASH_LIFETIME = timedelta(minutes=5)
 
 
 class Access(StrEnum):
@@ -134,19 +129,19 @@ def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
                 session.expunge_all()  # the page still shows these rows; a rollback would empty them
                 session.rollback()
                 session.info.clear()
-        return _finish(request, answer)
+        return finish(request, answer)
     except errors.Unavailable as error:
         request = _again(raw, request)  # what was loaded may have gone with the connection
-        return _finish(request, waiting.answer(raw, request, error))
+        return finish(request, waiting.answer(raw, request, error))
     except errors.AppError as error:
-        return _finish(request or _read(raw, None), _error_answer(request, error))
+        return finish(request or _read(raw, None), _error_answer(request, error))
     except Exception:
         request_id = raw.context.get("requestId", "")
         logger().exception("request failed", extra={"route": raw.context.get("resourcePath")})
         request = _again(raw, request)
         message = "This is our fault, not yours. Nothing was changed; please try again."
         context = {"title": "Something went wrong", "message": message, "fields": {}, "request_id": request_id}
-        return _finish(request, _shown(request, 500, context, {}))
+        return finish(request, _shown(request, 500, context, {}))
 
 
 def _again(raw: Any, request: Request | None) -> Request:
@@ -197,7 +192,7 @@ def _call(
     recognition.recognise(request, to_learners=access is Access.LEARNER, is_needed=is_needed)
     if is_needed and request.signed_in is None:
         return _to_sign_in(request, access)
-    if request.method == "POST" and csrf and not _csrf_holds(request):
+    if request.method == "POST" and csrf and not csrf_tokens.hold(request):
         raise errors.Forbidden("This page was open for too long. Please go back, reload it and try again.")
     _check_access(request, access)
     values = {name: _decoded(name, value) for name, value in params.items()}
@@ -229,20 +224,11 @@ def _to_sign_in(request: Request, access: Access | None) -> Answer:
         request.may_be_framed = True
         return Answer(status=401, template="accounts/lti/ended.html")
     target = urls.url_for("accounts.show_sign_in", next=request.path if request.method == "GET" else "")
+    if request.wants_part and access is Access.LEARNER:
+        return Answer(status=401, headers={"HX-Refresh": "true"})  # the whole page knows whether it is in a frame
     if request.wants_part:
         return Answer(status=401, headers={"HX-Redirect": target})
     return Answer(status=303, headers={"Location": target})
-
-
-def _csrf_secret(request: Request) -> str:
-    return request.session_id or request.cookies.get(cookies.VISITOR, "")
-
-
-def _csrf_holds(request: Request) -> bool:
-    given = request.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
-    # The page may have been opened by another of this browser's sessions: its own sign-in beside a launch.
-    known = request.session_ids or [_csrf_secret(request)]
-    return any(signing.matches("csrf", secret, given) for secret in known if secret)
 
 
 def _error_answer(request: Request | None, error: errors.AppError) -> Answer:
@@ -262,83 +248,3 @@ def _shown(request: Request | None, status: int, context: dict[str, Any], header
         headers |= {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
         return Answer(status=status, template="_toast.html", context=context, headers=headers)
     return Answer(status=status, template="error.html", context=context, headers=headers)
-
-
-def _finish(request: Request, answer: Answer) -> Response:
-    set_cookies = request.new_cookies + answer.cookies
-    headers: dict[str, Any] = {
-        "Cache-Control": "no-store",
-        "X-Request-Id": request.id,
-        "Vary": "HX-Request",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Content-Security-Policy": _policy(),
-        "X-Frame-Options": "SAMEORIGIN",
-        **answer.headers,
-    }
-    if request.may_be_framed:
-        framing.open_to_lms(headers)
-    if settings().secure_cookies:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
-    if answer.flash is not None:
-        flash = signing.sign("flash", vars(answer.flash), FLASH_LIFETIME)
-        set_cookies.append(cookies.build(cookies.FLASH, flash, is_partitioned=request.may_be_framed))
-    body = answer.body
-    if answer.template:
-        headers.setdefault("Content-Type", "text/html; charset=utf-8")
-        body = templates.render(answer.template, {**_common(request, set_cookies, answer), **answer.context})
-    if set_cookies:
-        headers["Set-Cookie"] = set_cookies
-    if answer.status == 303 and request.wants_part:
-        # fetch() follows a redirect by itself and would put a whole page where a part belongs.
-        headers["HX-Redirect"] = headers.pop("Location")
-        return Response(body="", status_code=200, headers=headers)
-    return Response(body=body, status_code=answer.status, headers=headers)
-
-
-def _common(request: Request, set_cookies: list[str], answer: Answer) -> dict[str, Any]:
-    secret = _csrf_secret(request)
-    if not secret:
-        secret = secrets.token_urlsafe(24)
-        set_cookies.append(cookies.build(cookies.VISITOR, secret))
-    token = signing.digest("csrf", secret)
-    flash = None
-    is_shown = not request.wants_part and answer.flash is None and answer.status != errors.Unavailable.status
-    if is_shown and (sent := request.cookies.get(cookies.FLASH)):
-        claims = signing.read("flash", sent)
-        flash = Flash(**{k: v for k, v in claims.items() if k not in {"aud", "exp"}}) if claims else None
-        set_cookies.append(cookies.remove(cookies.FLASH, is_partitioned=request.may_be_framed))
-    user = request.signed_in
-    return {
-        "request": request,
-        "user": user,
-        "workflow": request._workflow,
-        "role": request.role,
-        "is_learner": request.may_be_framed or (user is not None and (request.is_learner or user.role == Role.LEARNER)),
-        "hand_over": _hand_over(request),
-        "time_zone": user.time_zone if user else "UTC",
-        "csrf_token": token,
-        "csrf_field": lambda: Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token),
-        "flash": flash,
-        "safe_mode_address": settings().safe_mode_address,
-    }
-
-
-def _hand_over(request: Request) -> str:
-    """Return the token that opens this page in a window of its own; "" where it is in one."""
-    if not request.may_be_framed or request.visit is None or request.headers.get("sec-fetch-dest") == "document":
-        return ""
-    from chalicelib.accounts.lti import hand_over
-
-    return hand_over.token(request.session_id, request.path.removeprefix(urls.prefix()))
-
-
-@functools.cache
-def _policy() -> str:
-    upload = settings().upload_origin
-    return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; "
-        f"connect-src 'self' {upload}".rstrip()
-        + "; frame-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'self'; manifest-src 'self'"
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalice import Blueprint
 
 from chalicelib import errors, seals
-from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.accounts.roles import STAFF, WorkflowRole
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, redirect, render
@@ -17,10 +17,10 @@ bp = Blueprint(__name__)
 SEARCHED = 8
 
 
-@page(bp, "/", access=Access.STAFF)
+@page(bp, "/", access=Access.SIGNED_IN)
 def home(request: Request) -> Answer:
-    """The way in leads to the list."""
-    return redirect("workflows.list_workflows")
+    """The way in leads to the list, learners to theirs."""
+    return redirect("workflows.list_workflows" if request.user.role in STAFF else "accounts.show_home")
 
 
 @page(bp, "/workflows", access=Access.STAFF)
