@@ -8,6 +8,7 @@ from sqlalchemy import delete
 
 from chalicelib import clock, database
 from chalicelib.accounts import once, sessions
+from chalicelib.actions.surveys import answers
 from chalicelib.delivery import due as delivery
 from chalicelib.delivery import throttle
 from chalicelib.exchange import service as exchange
@@ -47,5 +48,6 @@ def tidy() -> None:
             service.enqueue_once(session, versions.TRIM, workflow_id)
         throttle.forget_old_minutes(session)
         exchange.expire(session)
+        answers.look_after(session)
         old = Job.state.in_([DONE, FAILED]) & (Job.ended_at < clock.now() - KEEP_JOBS)
         session.execute(delete(Job).where(old))

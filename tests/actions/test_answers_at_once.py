@@ -124,7 +124,8 @@ def test_an_answer_during_a_merge_is_taken_at_once_and_survives_it(fresh_databas
         do_jobs()  # it finds the table locked and waits
         with database.scope() as session:
             assert session.scalars(select(Answer)).one().applied_at is None
-            assert session.scalars(select(Job.state).where(Job.kind == answers.APPLY)).one() == "queued"
+            states = session.scalars(select(Job.state).where(Job.kind == answers.APPLY).order_by(Job.id)).all()
+            assert states == ["done", "queued"]  # another one goes on in a moment
         store.finish_table(merging, copy, [], first_free=LEARNERS + 1)
         store.rename(merging, name, "learners.v1")
         store.rename(merging, copy, name)

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from chalicelib.accounts.models import User
@@ -16,6 +16,8 @@ from chalicelib.actions.surveys import learner
 from chalicelib.actions.surveys.asking import Form
 from chalicelib.actions.surveys.learner import Shown
 from chalicelib.actions.surveys.models import Draft, Question
+from chalicelib.schedules import due
+from chalicelib.schedules.models import Job
 from chalicelib.web.request import Values
 from chalicelib.workflows.models import Workflow
 from tests.actions.conftest import Desk
@@ -239,3 +241,20 @@ def test_a_page_of_headings_only_is_no_form(survey: Desk, ada: User) -> None:
     ask(survey, "Neither here", "page")
     assert look(survey, ada).pages == []
     assert look(survey, ada).is_over
+
+
+def test_the_daily_round_asks_for_answers_that_still_wait_and_forgets_old_drafts(
+    survey: Desk, ada: User, frozen_clock: Clock
+) -> None:
+    question = ask(survey)
+    post(survey, ada, {question: "Begun"}, do="draft")
+    enter(survey, 1, {question: "Fine"})
+    survey.session.execute(delete(Job).where(Job.kind == "apply_answers"))  # lost
+    frozen_clock.advance(hours=2)
+    due.tidy()
+    apply(survey.session)
+    assert cell(survey, question, 1) == "Fine"
+    assert look(survey, ada).page[0].typed == ["Begun"]
+    frozen_clock.advance(days=181)
+    due.tidy()
+    assert look(survey, ada).page[0].typed == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from chalicelib.actions.models import Action
 from chalicelib.actions.surveys.models import Answer, Draft
 from chalicelib.audit import origins
 from chalicelib.schedules import service as schedules
+from chalicelib.settings import settings
 from chalicelib.tables import cells, writing
 
 APPLY = "apply_answers"
@@ -21,6 +23,10 @@ APPLY = "apply_answers"
 LINK, ENTRY = "learner link", origins.PAGE
 #: So much of what was typed is kept of a form that is not sent yet.
 MAX_DRAFT = 200_000
+#: A form that was begun is kept for so long.
+KEEP_DRAFTS = timedelta(days=180)
+#: While new data is merged it is tried again so often.
+AGAIN_SECONDS = 20
 
 
 def lock(session: Session, workflow_id: int, row_id: int) -> None:
@@ -73,6 +79,22 @@ def add(
     session.flush()
     schedules.enqueue_once(session, APPLY, action.workflow_id)
     return answer
+
+
+def apply_later(session: Session, workflow_id: int) -> None:
+    """Have waiting answers put into the table in a moment."""
+    due_at = clock.now() + timedelta(seconds=AGAIN_SECONDS)
+    job = schedules.enqueue(session, APPLY, {}, workflow_id=workflow_id, due_at=due_at)
+    schedules.wake(session, settings().jobs_queue, {"job": job.id}, delay_seconds=AGAIN_SECONDS)
+
+
+def look_after(session: Session) -> None:
+    """Do the daily round: ask for answers that still wait, and forget forms that nobody has gone on with."""
+    waiting_long = Answer.created_at < clock.now() - timedelta(hours=1)
+    query = sa.select(Answer.workflow_id).where(Answer.applied_at.is_(None), waiting_long).distinct()
+    for workflow_id in session.scalars(query).all():
+        schedules.enqueue_once(session, APPLY, workflow_id)
+    session.execute(sa.delete(Draft).where(Draft.updated_at < clock.now() - KEEP_DRAFTS))
 
 
 def draft(session: Session, action: Action, row_id: int, user_id: int) -> Draft | None:

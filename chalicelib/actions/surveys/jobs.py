@@ -28,7 +28,13 @@ def apply_answers(task: Task) -> dict[str, Any]:
         workflow = session.get(Workflow, task.workflow_id)
         return 0 if workflow is None else applying.apply(session, workflow, answers.APPLY)
 
-    return {"answers": store.in_bulk(work)}
+    try:
+        return {"answers": store.in_bulk(work)}
+    except errors.Unavailable:
+        # A merge may hold the table for longer than a job is tried again: this one ends, the next one goes on.
+        with database.scope() as session:
+            answers.apply_later(session, task.workflow_id or 0)
+        return {"answers": 0}
 
 
 @job(EXPORT)

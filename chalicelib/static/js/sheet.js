@@ -7,6 +7,7 @@ const table = document.getElementById("answers-table");
 const state = document.getElementById("sheet-state");
 const byHand = document.getElementById("save-by-hand");
 if (byHand) byHand.hidden = true;
+table?.querySelector(".fill")?.removeAttribute("hidden");
 
 const field = (cell) => cell?.querySelector("input:not([type=hidden]), select");
 const valueOf = (input) => (input.type === "checkbox" ? (input.checked ? "yes" : "") : input.value);
@@ -54,20 +55,41 @@ table?.addEventListener("change", (event) => {
 let running = Promise.resolve();
 let open = 0;
 
-function save(input) {
+function save(...inputs) {
   open += 1;
-  running = running.then(() => send(input)).finally(() => { open -= 1; });
+  running = running.then(() => send(inputs)).finally(() => { open -= 1; });
 }
 
-async function send(input) {
-  const cell = input.closest("td");
-  const was = cell.querySelector("input[type=hidden][name^=was-]");
+// Attendance: everybody on the page came, then those who did not are corrected.
+table?.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-fill]");
+  if (!button) return;
+  const inputs = [...table.querySelectorAll("td.entry")].map(field)
+    .filter((input) => input.name.endsWith(button.dataset.fill) && !valueOf(input));
+  for (const input of inputs) { if (input.type === "checkbox") input.checked = true; else input.value = "yes"; }
+  if (inputs.length) save(...inputs);
+});
+
+const sealOf = (input) => input.closest("td").querySelector("input[type=hidden][name^=was-]");
+
+async function send(inputs) {
+  const fields = { do: "cells" };
+  for (const input of inputs) {
+    fields[input.name] = valueOf(input);
+    fields[sealOf(input).name] = sealOf(input).value;
+  }
   let answer;
   try {
-    answer = await post(form.action, { do: "cells", [input.name]: valueOf(input), [was.name]: was.value });
+    answer = await post(form.action, fields);
   } catch {
     answer = { status: 0, data: null };
   }
+  for (const input of inputs) settle(input, answer);
+}
+
+function settle(input, answer) {
+  const cell = input.closest("td");
+  const was = sealOf(input);
   const problem = answer.status === 200 ? answer.data.problems[input.name] ?? "" : trouble(answer.status);
   cell.classList.toggle("entry-wrong", Boolean(problem));
   cell.classList.toggle("entry-saved", !problem);
