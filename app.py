@@ -20,6 +20,7 @@ from chalicelib.actions.list_routes import bp as action_list
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
 from chalicelib.actions.rubrics.routes import bp as rubrics
+from chalicelib.actions.serving.routes import bp as serving
 from chalicelib.actions.surveys.entry_routes import bp as survey_answers
 from chalicelib.actions.surveys.routes import bp as surveys
 from chalicelib.actions.version_routes import bp as versions
@@ -82,6 +83,7 @@ BLUEPRINTS = (
     runs,
     schedules,
     sending,
+    serving,
     survey_answers,
     surveys,
     tables,

@@ -4,6 +4,7 @@ from chalicelib.accounts import models as accounts
 from chalicelib.actions import models as actions
 from chalicelib.actions.reports import models as reports
 from chalicelib.actions.rubrics import models as rubrics
+from chalicelib.actions.serving import models as serving
 from chalicelib.actions.surveys import models as surveys
 from chalicelib.audit import models as audit
 from chalicelib.database import Base
@@ -26,6 +27,7 @@ __all__ = [
     "reports",
     "rubrics",
     "schedules",
+    "serving",
     "surveys",
     "tables",
     "uploads",

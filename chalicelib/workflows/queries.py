@@ -12,7 +12,7 @@ from chalicelib import clock
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.workflows import models
-from chalicelib.workflows.models import Member, Workflow
+from chalicelib.workflows.models import Learner, Member, Workflow
 from chalicelib.workflows.service import TRASH
 
 
@@ -125,3 +125,13 @@ def attributes(session: Session, workflow_id: int) -> list[Attribute]:
     one = models.Attribute
     query = select(one.id, one.name, one.value).where(one.workflow_id == workflow_id, one.deleted_at.is_(None))
     return [Attribute(*row) for row in session.execute(query.order_by(func.lower(one.name), one.id))]
+
+
+def is_member(session: Session, workflow_id: int, user_id: int) -> bool:
+    """Tell whether the user works on the workflow, in any role."""
+    return session.get(Member, (workflow_id, user_id)) is not None
+
+
+def is_learner(session: Session, workflow_id: int, user_id: int) -> bool:
+    """Tell whether the user is one of the workflow's learners with access."""
+    return session.get(Learner, (workflow_id, user_id)) is not None

@@ -1,0 +1,38 @@
+"""What is open to a learner in all workflows, for their home page."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from chalicelib.accounts.home import Offer
+from chalicelib.accounts.models import User
+from chalicelib.actions.serving import visiting
+from chalicelib.web.urls import url_for
+
+# Which rows are theirs is asked action by action: each has a filter of its own.
+_LINKS = sa.text("""
+    SELECT s.token FROM ontask.served_link s
+    JOIN ontask.action a ON a.id = s.action_id AND a.deleted_at IS NULL
+    JOIN ontask.workflow w ON w.id = a.workflow_id AND w.deleted_at IS NULL
+    JOIN ontask.learner l ON l.workflow_id = w.id AND l.user_id = :user_id
+    WHERE s.is_on ORDER BY s.action_id
+""")
+
+
+def open_to(session: Session, user_id: int) -> list[Offer]:
+    """Return the actions whose links are open to the user, with until when."""
+    user = session.get_one(User, user_id)
+    offers = []
+    for token in session.scalars(_LINKS, {"user_id": user_id}).all():
+        visit = visiting.visit(session, token, user, is_learner=True)
+        if visit.answer is visiting.Answer.OPEN:
+            note = ""
+            if visit.link.open_until:
+                local = visit.link.open_until.astimezone(ZoneInfo(user.time_zone))
+                note = f"until {local.day} {local:%B, %H:%M}"
+            url = url_for("actions.show_served", token=token)
+            offers.append(Offer(visit.workflow.name, visit.action.description or visit.action.name, url, note))
+    return offers

@@ -1,0 +1,135 @@
+"""Who may see what at a link: whether it is open, and which row is the visitor's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from chalicelib import clock, errors
+from chalicelib.accounts.models import User
+from chalicelib.actions.models import Action
+from chalicelib.actions.serving.models import ServedLink
+from chalicelib.delivery.audience import BLANKS
+from chalicelib.formulas import sql
+from chalicelib.tables import queries as tables
+from chalicelib.workflows import queries as workflows
+from chalicelib.workflows.models import Workflow
+
+#: What was opened in time is taken for so long after the end.
+NO_GRACE, GRACE = timedelta(0), timedelta(minutes=5)
+
+
+class Answer(StrEnum):
+    """What a visitor of a link is told; all but OPEN show nothing of the action."""
+
+    OPEN = "open"
+    OFF = "off"
+    EARLY = "early"
+    OVER = "over"
+    NOT_FOR_YOU = "not for you"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A visitor at a link: what they are told, and the row that is theirs when it is open to them.
+
+    `closed_as` says for a member of the workflow, who may look all the same, what learners are told.
+    """
+
+    workflow: Workflow
+    action: Action
+    link: ServedLink
+    user: User
+    answer: Answer
+    row_id: int | None = None
+    is_member: bool = False
+    closed_as: Answer = Answer.OPEN
+
+
+def at(session: Session, token: str) -> tuple[ServedLink, Action, Workflow]:
+    """Return the link of this token with what it leads to.
+
+    Raises errors.NotFound when there is none, or its action or workflow was deleted.
+    """
+    row = session.execute(
+        sa.select(ServedLink, Action, Workflow)
+        .join(Action, Action.id == ServedLink.action_id)
+        .join(Workflow, Workflow.id == Action.workflow_id)
+        .where(ServedLink.token == token, Action.deleted_at.is_(None), Workflow.deleted_at.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise errors.NotFound
+    return row[0], row[1], row[2]
+
+
+def visit(
+    session: Session, token: str, user: User, *, is_learner: bool, grace: timedelta = NO_GRACE,
+    row_id: int | None = None,
+) -> Visit:  # fmt: skip
+    """Return what the user may see at the link. `is_learner`: they came with a learner's rights only.
+
+    Members of the workflow see it also while it is closed, and as the learner of `row_id`. Raises errors.NotFound as
+    `at` does.
+    """
+    link, action, workflow = at(session, token)
+    state = opened(link, grace)
+    member = not is_learner and workflows.is_member(session, workflow.id, user.id)
+    if member:
+        row = row_id or own_row(session, workflow, action, link, user) or _first_row(session, workflow, action)
+        answer = Answer.OPEN if row else Answer.NOT_FOR_YOU
+        return Visit(workflow, action, link, user, answer, row, is_member=True, closed_as=state)
+    if state is not Answer.OPEN:
+        return Visit(workflow, action, link, user, state)
+    row = None
+    if workflows.is_learner(session, workflow.id, user.id):
+        row = own_row(session, workflow, action, link, user)
+    return Visit(workflow, action, link, user, Answer.OPEN if row else Answer.NOT_FOR_YOU, row)
+
+
+def opened(link: ServedLink, grace: timedelta = NO_GRACE) -> Answer:
+    """Return whether the link works now; after its end for `grace` longer."""
+    now: datetime = clock.now()
+    if not link.is_on:
+        return Answer.OFF
+    if link.open_from and now < link.open_from:
+        return Answer.EARLY
+    if link.open_until and now >= link.open_until + grace:
+        return Answer.OVER
+    return Answer.OPEN
+
+
+def own_row(session: Session, workflow: Workflow, action: Action, link: ServedLink, user: User) -> int | None:
+    """Return the row of the user's address if the filter lets it through; None when several rows have the address."""
+    if workflow.row_count is None or link.column_id is None:
+        return None
+    found = tables.columns(session, workflow.id)
+    if all(column.id != link.column_id for column in found):
+        return None
+    table, chosen = _chosen(workflow, action, {column.id: tables.info(column) for column in found})
+    address = sa.func.lower(sa.func.btrim(sa.cast(table.c[f"c{link.column_id}"], sa.Text), BLANKS))
+    # Whose row it is must be plain before the filter is asked: it could let through one of two with the same address.
+    query = sa.select(table.c.row_id, chosen.label("holds")).where(address == user.email.strip().lower()).limit(2)
+    rows = session.execute(query).all()
+    return rows[0].row_id if len(rows) == 1 and rows[0].holds else None
+
+
+def _first_row(session: Session, workflow: Workflow, action: Action) -> int | None:
+    if workflow.row_count is None:
+        return None
+    columns = {column.id: tables.info(column) for column in tables.columns(session, workflow.id)}
+    table, chosen = _chosen(workflow, action, columns)
+    return session.scalar(sa.select(sa.func.min(table.c.row_id)).where(chosen))
+
+
+def _chosen(workflow: Workflow, action: Action, columns: Any) -> tuple[Any, sa.ColumnElement[bool]]:
+    """Return the table of learners and the test for the filter; a filter that can't be run lets nobody through."""
+    table = sql.learners(workflow.id, columns)
+    try:
+        return table, sql.condition(action.filter, columns, table, workflow.time_zone)
+    except errors.Invalid:
+        return table, sa.false()
