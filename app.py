@@ -17,6 +17,7 @@ from chalicelib.accounts.lti.routes import bp as launches
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.list_routes import bp as action_list
+from chalicelib.actions.map_routes import bp as maps
 from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
 from chalicelib.actions.rubrics.routes import bp as rubrics
@@ -76,6 +77,7 @@ BLUEPRINTS = (
     launches,
     learners,
     lifecycle,
+    maps,
     people,
     previews,
     rubrics,

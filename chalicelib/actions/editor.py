@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
-from chalicelib.actions import queries
+from chalicelib.actions import coverage, queries
 from chalicelib.actions.kinds import KINDS, Channel, Kind
 from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated, rubric
 from chalicelib.actions.language.rubric import Criterion
@@ -163,13 +163,25 @@ class Editor:
         return Audience(self.session, self.workflow, self.action, self.columns, keys, self.usable, self.used)
 
     @cached_property
+    def reading(self) -> coverage.Reading:
+        """The parts of the text, and the values it shows."""
+        return coverage.read(self.action.text, self.names, KINDS[Kind(self.action.kind)].output)
+
+    @cached_property
+    def coverage(self) -> coverage.Coverage | None:
+        """All numbers of the page; None when the filter can't be run."""
+        if self.problem_of(self.action.filter):
+            return None
+        formulas = {condition.id: condition.formula for condition in self.usable}
+        return coverage.count(
+            self.session, self.workflow, self.columns, self.action.filter, formulas, self.reading
+        )  # fmt: skip
+
+    @cached_property
     def who(self) -> Who:
         """Who gets the message."""
         problem = self.problem_of(self.action.filter)
-        counts = None
-        if not problem:
-            formulas = {condition.id: condition.formula for condition in self.usable}
-            counts = queries.counts(self.session, self.workflow, self.columns, self.action.filter, formulas)
+        counts = self.coverage.counts if self.coverage else None
         used = self.used
         lines = [
             ConditionLine(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from chalicelib import errors
 from chalicelib.actions import queries
 from chalicelib.actions.language.filters import shown, zone
 from chalicelib.actions.language.rubric import Criterion
@@ -208,14 +209,27 @@ def name_columns(columns: Columns) -> list[ColumnInfo]:
 
 
 def page(
-    action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str, criteria: Sequence[Criterion] = ()
+    action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str, criteria: Sequence[Criterion] = (), *,
+    mark: Callable[[str], str] | None = None,
 ) -> str:  # fmt: skip
     """Return the learner's version as a page of its own; `fixed` are the values that are the same for everybody.
 
-    Raises errors.Invalid when the text can't be used, or would be too long for this learner.
+    With `mark`, which names a column, missing values are marked. Raises errors.Invalid when the text can't be used, or
+    would be too long for this learner.
     """
     from chalicelib.actions.language.compile import compile_template
 
-    template = compile_template(action.text, "html", time_zone=time_zone, criteria=criteria)
-    written = template.render({**fixed, **learner.context})
-    return PAGE.format("The message", written)
+    compiled = compile_template(action.text, "html", time_zone=time_zone, criteria=criteria, mark=mark)
+    return PAGE.format("The message", compiled.render({**fixed, **learner.context}))
+
+
+def subject(action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str) -> str:
+    """Return the subject as the learner would get it, from the last form to send; nothing while there is none."""
+    from chalicelib.actions.language.compile import compile_template
+
+    stored = action.send_defaults.get("subject", "")
+    try:
+        compiled = compile_template(stored, "text", time_zone=time_zone)
+        return " ".join(compiled.render({**fixed, **learner.context}).split())
+    except errors.Invalid:  # the form to send says what is wrong with it
+        return ""

@@ -9,7 +9,7 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import preview
 from chalicelib.actions.kinds import Kind
-from chalicelib.actions.routes import ACTION, can_edit, open_editor, previews, row_of
+from chalicelib.actions.routes import ACTION, can_edit, open_editor, previews, row_of, subject_of
 from chalicelib.delivery import queries as delivery_queries
 from chalicelib.delivery import service as delivery
 from chalicelib.web.page import page
@@ -24,9 +24,10 @@ def show_learner(request: Request, action_id: int) -> Answer:
     """Show another learner's version; the part of the page on the right."""
     editor = open_editor(request, action_id)
     none_holds = request.query.get("none") == "1"
+    learner = editor.learner(row_of(request), none_holds=none_holds)
     return render(
         "actions/_preview.html", action=editor.action, who=editor.who, none_holds=none_holds, find="", found=[],
-        learner=editor.learner(row_of(request), none_holds=none_holds), can_edit=can_edit(request),
+        learner=learner, subject=subject_of(editor, learner), can_edit=can_edit(request),
     )  # fmt: skip
 
 
@@ -51,7 +52,9 @@ def show_preview(request: Request, action_id: int) -> Answer:
     if editor.trouble:
         return document(preview.PAGE.format("Problem", escape(editor.trouble)))
     try:
-        shown = preview.page(editor.action, learner, editor.fixed, editor.workflow.time_zone, editor.criteria)
+        shown = preview.page(
+            editor.action, learner, editor.fixed, editor.workflow.time_zone, editor.criteria, mark=editor.names.name
+        )  # fmt: skip
         return document(shown)
     except errors.Invalid as error:
         return document(preview.PAGE.format("Problem", escape(error.message)))

@@ -9,7 +9,7 @@ from chalice import Blueprint
 
 from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.actions import service, versions
+from chalicelib.actions import notices, preview, service, versions
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.kinds import Kind
 from chalicelib.actions.language import TemplateError
@@ -57,12 +57,20 @@ def show_desk(
         text = draft.text if draft else editor.text
     return render(
         template, status=422 if problems else 200, editor=editor, action=editor.action, draft=draft,
-        who=editor.who, text=text, names=editor.names_data, panel=panel,
+        who=editor.who, text=text, notices=notices.of(editor), names=editor.names_data, panel=panel,
         problems=problems or {}, form=request.form.as_dict(), can_edit=can_edit(request),
-        learner=learner, row=learner.row_id if learner else None, none_holds=none_holds, find=find,
+        learner=learner, row=learner.row_id if learner else None, subject=subject_of(editor, learner),
+        none_holds=none_holds, find=find,
         found=editor.audience.search(find) if find and not editor.who.problem else [],
         builder=builder.data(editor.columns, editor.workflow.time_zone), **context,
     )  # fmt: skip
+
+
+def subject_of(editor: Editor, learner: Learner | None) -> str:
+    """Return the subject as the learner would get it; nothing while there is none."""
+    if learner is None:
+        return ""
+    return preview.subject(editor.action, learner, editor.fixed, editor.workflow.time_zone)
 
 
 def can_edit(request: Request) -> bool:

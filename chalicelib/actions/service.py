@@ -13,6 +13,7 @@ from chalicelib import clock, errors, seals
 from chalicelib.actions import html, versions
 from chalicelib.actions.kinds import KINDS, Kind, offered
 from chalicelib.actions.language import Names, TemplateError, names_to_ids, references, renumber
+from chalicelib.actions.language.change import with_default
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.reports import service as reports
 from chalicelib.actions.rubrics import service as rubrics
@@ -24,6 +25,7 @@ from chalicelib.workflows.models import Workflow
 
 MAX_NAME_LENGTH = 1024
 MAX_DESCRIPTION_LENGTH = 2048
+MAX_DEFAULT_LENGTH = 200
 #: Saves come every second while somebody types; the log gets one line for that long.
 QUIET = timedelta(minutes=10)
 #: So long a deleted action can be taken back.
@@ -186,6 +188,23 @@ def restore_text(session: Session, user_id: int, action: Action, version_id: int
     action.text, action.version, action.updated_at = earlier.text, action.version + 1, now
     versions.keep(session, user_id, action, before, apart=True)
     _record(session, "action_text_restored", user_id, action)
+
+
+def add_default(session: Session, user_id: int, action: Action, column_id: int, words: str) -> None:
+    """Have the text write `words` wherever it shows the column, has no default for it and finds no value.
+
+    Raises errors.Invalid when there are no words or too many. `action` must be locked.
+    """
+    words = " ".join(words.split())
+    if not 0 < len(words) <= MAX_DEFAULT_LENGTH:
+        raise errors.Invalid("Type the words to write instead.", {"words": f"1 to {MAX_DEFAULT_LENGTH} characters."})
+    before, output = action.text, KINDS[Kind(action.kind)].output
+    made = with_default(before, f"c{column_id}", words, output)
+    if made == before:
+        return
+    action.text, action.version, action.updated_at = made, action.version + 1, clock.now()
+    versions.keep(session, user_id, action, before, apart=True)
+    _record(session, "action_text_changed", user_id, action)
 
 
 def set_filter(

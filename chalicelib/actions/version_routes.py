@@ -65,8 +65,7 @@ def restore_version(request: Request, action_id: int) -> Answer:
     before = editor.action.text
     service.restore_text(request.session, request.user.id, editor.action, request.query.whole("version") or 0)
     versions.drop_draft(request.session, request.user.id, editor.action)
-    kept = versions.kept(request.session, editor.action)
-    last = next((one.id for one in kept if one.text == before), None)
     here = {"workflow_id": request.workflow.id, "action_id": action_id}
+    last = versions.find(request.session, editor.action, before)
     undo = url_for("actions.restore_version", **here, version=last) if last else ""
     return redirect("actions.show_action", **here, flash=Flash("This is the earlier text.", undo_url=undo))

@@ -82,6 +82,11 @@ def get(session: Session, action: Action, version_id: int) -> TextVersion:
     return found
 
 
+def find(session: Session, action: Action, text: str) -> int | None:
+    """Return the newest version that has this text; None when none is kept."""
+    return next((one.id for one in session.scalars(_of(action.id)) if one.text == text), None)
+
+
 # -- drafts
 
 

@@ -99,7 +99,7 @@ class Grid:
         if self.state.problem:
             return Counts(0, 0, self.everybody, {})
         within = self._count(self.state.whole)
-        if not (self.state.search or self.state.filters or self.flags):
+        if not (self.state.search or self.state.filters or self.state.only or self.flags):
             return Counts(within, within, self.everybody, {})
         found, flags = scope.count(self.session, self.state.scope, self._usable)
         return Counts(found, within, self.everybody, flags)

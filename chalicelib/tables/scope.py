@@ -25,8 +25,8 @@ from chalicelib.tables.searching import matching
 class Scope:
     """Some rows of a workflow's table.
 
-    Rules of a view are read in the workflow's time zone, filters and search in the reader's.
-    The search looks into the columns `searched`.
+    Rules of a view, and `held`, further formulas that must hold, are read in the workflow's time zone, filters and
+    search in the reader's. The search looks into the columns `searched`.
     """
 
     workflow_id: int
@@ -37,11 +37,12 @@ class Scope:
     search: str = ""
     searched: Sequence[Column] = ()
     time_zone: str = "UTC"
+    held: tuple[Any, ...] = ()
 
     @property
     def is_everybody(self) -> bool:
         """Whether no row is left out."""
-        return holds_nothing(self.rules) and not self.filters and not self.search
+        return holds_nothing(self.rules) and not self.filters and not self.search and not self.held
 
     def table(self) -> sa.FromClause:
         """Return the workflow's table under the name `t`."""
@@ -55,6 +56,7 @@ class Scope:
         found: list[Any] = []
         if not holds_nothing(self.rules):
             found.append(sql.condition(self.rules, self.columns, table, self.rules_zone))
+        found += [sql.condition(one, self.columns, table, self.rules_zone) for one in self.held]
         found += [filters.condition(one, self.columns, table, self.time_zone) for one in self.filters]
         if self.search:
             condition, values = matching(self.searched, self.search, self.time_zone)

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
+from chalicelib.actions import crowds
+from chalicelib.actions.crowds import Only
 from chalicelib.formulas.check import Columns, check
 from chalicelib.formulas.tree import holds_nothing
 from chalicelib.formulas.words import words
@@ -47,6 +49,7 @@ class State:
     after: Cursor | None = None
     before: Cursor | None = None
     message: int | None = None
+    only: Only | None = None
     editing: Column | None = None
     filter_problem: str = ""
     problem: str = ""
@@ -57,7 +60,7 @@ class State:
         rules = self.view.filter if self.view else None
         return Scope(
             self.workflow.id, self.infos, rules, self.workflow.time_zone, self.filters, self.search, self.shown,
-            self.time_zone,
+            self.time_zone, self.only.formulas if self.only else (),
         )  # fmt: skip
 
     @property
@@ -86,7 +89,7 @@ class State:
         chosen = "" if list(self.shown) == self.own_columns else ",".join(str(one.id) for one in self.shown)
         values = {
             "view": self.view.id if self.view else "", "search": self.search, "f": [str(one) for one in self.filters],
-            "sort": sort, "columns": chosen, "message": self.message or "",
+            "sort": sort, "columns": chosen, "message": self.message or "", "only": self.only.name if self.only else "",
         } | changes  # fmt: skip
         return {name: value for name, value in values.items() if value not in ("", None, [])}
 
@@ -149,13 +152,16 @@ def read(session: Session, workflow: Workflow, query: Values, time_zone: str) ->
     view = _view(session, workflow, query)
     own = view_service.columns_of(view, columns) if view else forms.in_order(columns)
     sort = query.get("sort")
+    message = _number(query.get("message"))
+    only = crowds.find(session, workflow, message, query.get("only"))
     shown = State(
         workflow, columns, _shown(query, by_id) or own, infos, time_zone, view,
         view_service.order_of(view, by_id) if view and not sort else _order(sort, by_id),
         filters.read_all(query.all("f"), by_id, infos, time_zone),
         " ".join(query.get("search").split())[: searching.MAX_LENGTH], _size(query.get("size")),
-        Cursor.read(query.get("after")), Cursor.read(query.get("before")), _number(query.get("message")),
-        by_id.get(_number(query.get("edit")) or 0), problem=_problem(view, infos, workflow.time_zone),
+        Cursor.read(query.get("after")), Cursor.read(query.get("before")), message, only,
+        by_id.get(_number(query.get("edit")) or 0),
+        problem=_problem(view, infos, workflow.time_zone) or _unusable(only, infos, workflow.time_zone),
     )  # fmt: skip
     return _with_typed(shown, query)
 
@@ -193,6 +199,15 @@ def _problem(view: View | None, infos: Columns, time_zone: str) -> str:
         check(view.filter, infos, time_zone)
     except errors.Invalid as error:
         return f"The filter of this view can’t be used any more. {error.message}"
+    return ""
+
+
+def _unusable(only: Only | None, infos: Columns, time_zone: str) -> str:
+    try:
+        for formula in only.formulas if only else ():
+            check(formula, infos, time_zone)
+    except errors.Invalid as error:
+        return f"The rules of this message can’t be used any more. {error.message}"
     return ""
 
 

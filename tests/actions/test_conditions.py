@@ -330,7 +330,7 @@ def test_conditions_are_counted_among_those_who_get_the_message(desk: Desk) -> N
     said = words(desk.get())
     assert "quiz is less than 50 0 nobody" in said
     assert "quiz is 100 1" in said
-    assert "None of these conditions holds for 5 of 6 learners" in said
+    assert "None of the conditions holds for 5 of 6 learners" in said
 
 
 # -- counts while the rules are changed

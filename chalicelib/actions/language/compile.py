@@ -21,6 +21,7 @@ from jinja2.environment import Template
 
 from chalicelib.actions import html as cleaning
 from chalicelib.actions.language import filters
+from chalicelib.actions.language.change import marked
 from chalicelib.actions.language.parser import parse
 from chalicelib.actions.language.rows import TABLES
 from chalicelib.actions.language.rubric import Criterion, as_item, as_line, as_list, inline, level, used
@@ -92,14 +93,17 @@ class CompiledText:
 
 def compile_template(
     stored: str, output: Output = "html", *, time_zone: str = "UTC", max_characters: int = MAX_CHARACTERS,
-    criteria: Sequence[Criterion] = (),
+    criteria: Sequence[Criterion] = (), mark: Callable[[Reference], str] | None = None,
 ) -> CompiledText:  # fmt: skip
     """Compile a stored text for HTML (cleaned first, values escaped), plain text or JSON (values as in strings).
 
     Dates are shown in `time_zone`, UTC if there is no such zone. `criteria` are the rubric's, their feedback written in
-    the same output. Raises TemplateError when `stored` or a feedback can't be read.
+    the same output. With `mark`, which names a column, missing values are marked, for previews of HTML. Raises
+    TemplateError when `stored` or a feedback can't be read.
     """
     tree = _tree(stored, output)
+    if mark:
+        tree = marked(tree, mark)
     environment = _environment(output, time_zone)
     rubric: list[nodes.Node] = []
     needs = set(values(tree))
@@ -287,6 +291,7 @@ def _environment(output: Output, time_zone: str) -> Environment:
         "percent": filters.percent,
         "date": partial(filters.dated, default_zone=default_zone),
         "shown": show(default_zone),
+        "marked": filters.marked,
         "part": text,
         "query": lambda value: quote(text(value), safe=""),
         "address": checked_address,

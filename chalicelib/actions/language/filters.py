@@ -101,6 +101,15 @@ def or_default(value: Any, text: str) -> Any:
     return value
 
 
+def marked(value: Any, name: str) -> Any:
+    """Return the value, or where it is missing a mark that says so, in HTML."""
+    from markupsafe import Markup
+
+    if or_default(value, "") != "":
+        return value
+    return Markup('<span style="background:#fdecea;color:#b3261e;padding:0 4px" title="{0}">no {0}</span>').format(name)
+
+
 def rounded(value: Any, decimals: int = 0) -> Any:
     """Return a number with that many decimals as text; anything else as it is."""
     return _fixed(Decimal(repr(value)), decimals) if _is_number(value) else value

@@ -52,7 +52,7 @@ def names_to_ids(source: str, names: Names, output: Output = "html", allowed: Al
 
     Raises TemplateError, with every mistake found and its place in `source`.
     """
-    return _print(parse(source, names, output, allowed), "@{}".format, "@{}".format, is_html=output == "html")
+    return stored_form(parse(source, names, output, allowed), output)
 
 
 def ids_to_names(stored: str, names: Names, output: Output = "html") -> str:
@@ -64,6 +64,11 @@ def ids_to_names(stored: str, names: Names, output: Output = "html") -> str:
     return _print(
         parse(stored, None, output), names.name, partial(_quote, names=names), is_html=output == "html", names=names
     )
+
+
+def stored_form(tree: Sequence[Node], output: Output = "html") -> str:
+    """Return a tree as it is stored."""
+    return _print(tree, "@{}".format, "@{}".format, is_html=output == "html")
 
 
 def references(stored: str, output: Output = "html") -> set[Reference]:

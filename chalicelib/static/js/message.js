@@ -110,8 +110,9 @@ const here = () => root.dataset.here + location.search;
 let refreshing = null;
 
 function refresh() {
+  const beside = ["#who", "#notices", "#rubric-notes"].filter((one) => document.querySelector(one)).join();
   const mine = Promise.resolve(htmx.ajax("GET", here(), {
-    source: "#preview", target: "#preview", select: "#preview", selectOOB: document.getElementById("rubric-notes") ? "#who,#rubric-notes" : "#who", swap: "outerMorph",
+    source: "#preview", target: "#preview", select: "#preview", selectOOB: beside, swap: "outerMorph",
   })).catch(() => {}).then(() => { if (refreshing === mine) refreshing = null; });
   refreshing = mine;
 }
@@ -140,6 +141,26 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "s") { event.preventDefault(); saver.flush(); }
   if (event.key === "Escape" && panel.contains(event.target)) closePanel();
+});
+
+// -- the preview as on a phone
+
+const WIDTH = "width of previews";
+
+function setWidth(isPhone) {
+  document.documentElement.classList.toggle("phone-preview", isPhone);
+  localStorage.setItem(WIDTH, isPhone ? "phone" : "");
+  for (const button of document.querySelectorAll("[data-phone]")) {
+    button.hidden = false;
+    button.setAttribute("aria-pressed", String(isPhone));
+  }
+}
+
+setWidth(localStorage.getItem(WIDTH) === "phone");
+document.addEventListener("htmx:after:swap", () => setWidth(localStorage.getItem(WIDTH) === "phone"));
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-phone]");
+  if (button) setWidth(button.getAttribute("aria-pressed") !== "true");
 });
 
 // -- the panel with the rules
