@@ -25,6 +25,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 from chalicelib.web import static
 from local import browser as finder
 from local import postgres
+from tests.browser.lms import Lms
 from tests.conftest import ROOT, TEST_DATA
 
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
@@ -71,7 +72,7 @@ class Product:
             return [json.loads(row[0]) for row in outbox.execute("SELECT recipients FROM mail ORDER BY at")]
 
 
-def start(name: str, *options: str) -> tuple[Product, str]:
+def start(name: str, *options: str, **settings: str) -> tuple[Product, str]:
     """Start a fresh installation; return it with what it said."""
     data = TEST_DATA / name
     postgres.stop(data / "postgres")  # of a test run that was killed
@@ -80,7 +81,7 @@ def start(name: str, *options: str) -> tuple[Product, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "MAIL_RATE": "500", "UNDO_SECONDS": "2", "SAFE_MODE_ADDRESS": ""}
+    environment = {**os.environ, "MAIL_RATE": "500", "UNDO_SECONDS": "2", "SAFE_MODE_ADDRESS": "", **settings}
     process = subprocess.Popen(
         [sys.executable, "-m", "local.run", "--port", str(port), "--data", str(data), *options],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
@@ -103,9 +104,17 @@ def stop(product: Product) -> None:
 
 
 @pytest.fixture(scope="session")
-def product(worker_id: str) -> Iterator[Product]:
+def lms() -> Iterator[Lms]:
+    """An LMS at another site than the product: `localhost` is not `127.0.0.1`."""
+    made = Lms()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def product(worker_id: str, lms: Lms) -> Iterator[Product]:
     """A fresh installation for each test process: no sample course, a short undo window, a fast lane."""
-    made, _ = start(f"browser-{worker_id}", "--no-sample")
+    made, _ = start(f"browser-{worker_id}", "--no-sample", LTI_CREDENTIALS=lms.credentials)
     yield made
     stop(made)
 
