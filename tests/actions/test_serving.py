@@ -75,18 +75,18 @@ def test_each_learner_finds_their_own_version(session: Session, workflow: Workfl
         assert "Secret" not in browser.get(f"{link}/text", row="3").body.replace(f"Secret of {name}", "")
 
 
-def test_switching_it_on_lets_the_learners_of_the_column_in(
-    session: Session, workflow: Workflow, columns: dict[str, int], link: str
+def test_where_nobody_chose_the_learners_a_row_of_ones_own_is_enough(
+    session: Session, workflow: Workflow, link: str
 ) -> None:
-    session.refresh(workflow)
-    assert workflow.learner_column_id == columns["email"]
+    assert signed_in(session, make_user(session, BO, Role.LEARNER)).get(link).status == 200
+    assert signed_in(session, make_user(session, "cy@uni.example", Role.LEARNER)).get(link).status == 403
 
 
 @pytest.mark.parametrize(
     ("typed", "field", "hint"),
     [
         ({"column": ""}, "column", "Choose the column"),
-        ({"column": "999"}, "column", "Choose a column of texts"),
+        ({"column": "999"}, "column", "Choose a column of texts."),
         ({"open_from": "2026-05-02T10:00", "open_until": "2026-05-01T10:00"}, "open_until", "It ends before"),
         ({"open_from": "tomorrow"}, "open_from", "Choose the day and the time."),
     ],
@@ -133,8 +133,19 @@ def test_who_has_lost_access_or_shares_an_address_sees_nothing(
     session.execute(text(f"UPDATE learners.w{workflow.id} SET c{columns['email']} = '{BO.upper()}' WHERE row_id = 1"))
     assert bo.get(link).status == 403, "two rows have the address"
     ada = learner(session, workflow, ADA)
+    workflow.learner_column_id = columns["email"]
     session.execute(delete(Learner))
+    session.flush()
     assert ada.get(link).status == 403
+
+
+def test_a_column_in_which_two_have_the_same_address_is_refused(
+    session: Session, client: Browser, workflow: Workflow, action: Action, columns: dict[str, int]
+) -> None:
+    session.execute(text(f"UPDATE learners.w{workflow.id} SET c{columns['email']} = '{BO.upper()}' WHERE row_id = 1"))
+    page = switch(client, action, columns)
+    assert page.status == 422
+    assert f"Several learners have the same value here, such as {BO}." in page.body
 
 
 def test_a_message_in_the_bin_is_not_served(

@@ -17,8 +17,8 @@ _LINKS = sa.text("""
     SELECT s.token FROM ontask.served_link s
     JOIN ontask.action a ON a.id = s.action_id AND a.deleted_at IS NULL
     JOIN ontask.workflow w ON w.id = a.workflow_id AND w.deleted_at IS NULL
-    JOIN ontask.learner l ON l.workflow_id = w.id AND l.user_id = :user_id
-    WHERE s.is_on ORDER BY s.action_id
+    WHERE s.is_on AND EXISTS (SELECT FROM ontask.learner l WHERE l.workflow_id = w.id AND l.user_id = :user_id)
+    ORDER BY s.action_id
 """)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,8 +16,9 @@ from chalicelib import clock, errors, seals
 from chalicelib.actions.models import Action
 from chalicelib.actions.serving.models import ServedLink
 from chalicelib.audit import service as audit
+from chalicelib.database.base import LEARNERS
+from chalicelib.delivery.audience import BLANKS
 from chalicelib.tables import queries as tables
-from chalicelib.workflows import learners
 from chalicelib.workflows.models import Workflow
 
 #: 128 bits: nobody guesses one (RFC 6749 §10.10 asks for as much of what must not be guessed).
@@ -42,9 +44,9 @@ def find(session: Session, action_id: int, *, lock: bool = False) -> ServedLink 
 
 
 def candidates(session: Session, workflow: Workflow) -> list[Any]:
-    """Return the columns by which a visitor can be known: texts that tell learners apart."""
+    """Return the columns that can hold addresses: texts, those that tell learners apart first."""
     found = tables.columns(session, workflow.id) if workflow.row_count is not None else []
-    return [column for column in found if column.is_key and column.type == "text"]
+    return sorted((column for column in found if column.type == "text"), key=lambda column: not column.is_key)
 
 
 def guessed(columns: Sequence[Any], workflow: Workflow) -> int | None:
@@ -70,7 +72,6 @@ def change(
 ) -> ServedLink:  # fmt: skip
     """Switch the link, set its window and its column; makes it when there is none. `action` must be locked.
 
-    A workflow without learners with access gives it to those of the column: a link that is on for nobody is of no use.
     Raises errors.Invalid with a message for each field that can't stay, seals.Stale when somebody else changed it.
     """
     link = find(session, action.id, lock=True)
@@ -82,11 +83,6 @@ def change(
     }  # fmt: skip
     who = audit.who_last(session, workflow.id, ["link_changed", "link_renewed"], action_id=action.id)
     seals.check(seen, before, asked, who=who)
-    if form.is_on and workflow.learner_column_id is None:
-        try:
-            learners.choose(session, user_id, workflow, form.column_id)
-        except errors.Invalid as error:
-            raise errors.Invalid(error.message, {"column": error.message}) from error
     if link is None:
         now = clock.now()
         link = ServedLink(action_id=action.id, token=_new_token(), created_at=now, changed_at=now)
@@ -123,9 +119,20 @@ def _check(session: Session, workflow: Workflow, form: LinkForm) -> None:
         if form.is_on:
             problems["column"] = "Choose the column that holds the learners’ e-mail addresses."
     elif form.column_id not in {column.id for column in candidates(session, workflow)}:
-        problems["column"] = "Choose a column of texts in which no two learners have the same value."
+        problems["column"] = "Choose a column of texts."
+    elif form.is_on and (shared := _shared(session, workflow, form.column_id)):
+        problems["column"] = f"Several learners have the same value here, such as {shared}. Choose another column."
     if problems:
         raise errors.Invalid("Some fields need another look.", problems)
+
+
+def _shared(session: Session, workflow: Workflow, column_id: int) -> str:
+    """Return a value that more than one row has, in small letters; "" when there is none."""
+    value = sa.func.lower(sa.func.btrim(sa.column(f"c{column_id}", sa.Text), BLANKS)).label("value")
+    values = sa.select(value).select_from(sa.table(f"w{workflow.id}", schema=LEARNERS)).subquery()
+    query = sa.select(values.c.value).where(values.c.value != "").group_by(values.c.value)
+    query = query.having(sa.func.count() > 1).limit(1)
+    return session.scalar(query) or ""
 
 
 def _record(session: Session, event_type: str, user_id: int, action: Action, **detail: Any) -> None:

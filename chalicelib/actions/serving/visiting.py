@@ -85,10 +85,13 @@ def visit(
         return Visit(workflow, action, link, user, answer, row, is_member=True, closed_as=state)
     if state is not Answer.OPEN:
         return Visit(workflow, action, link, user, state)
-    row = None
-    if workflows.is_learner(session, workflow.id, user.id):
-        row = own_row(session, workflow, action, link, user)
+    row = own_row(session, workflow, action, link, user) if _is_let_in(session, workflow, user) else None
     return Visit(workflow, action, link, user, Answer.OPEN if row else Answer.NOT_FOR_YOU, row)
+
+
+def _is_let_in(session: Session, workflow: Workflow, user: User) -> bool:
+    """Tell whether the workflow lets the user in; where nobody chose its learners everybody with a row of their own."""
+    return workflow.learner_column_id is None or workflows.is_learner(session, workflow.id, user.id)
 
 
 def opened(link: ServedLink, grace: timedelta = NO_GRACE) -> Answer:
