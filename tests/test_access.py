@@ -194,7 +194,7 @@ FOREIGN = [
 
 #: Parts of the pages of one kind of action, which a message does not have, and whose they are.
 OF_KINDS = {
-    re.compile(r"/actions/{action_id}/(questions|answers|results)"): "survey_id",
+    re.compile(r"/actions/{action_id}/(questions|answers|results|form$)"): "survey_id",
     re.compile(r"/actions/{action_id}/rubric"): "rubric_id",
     re.compile(r"/actions/{action_id}/attachments"): "report_id",
 }  # fmt: skip

@@ -20,7 +20,7 @@ from chalicelib.schedules import due
 from chalicelib.schedules.models import Job
 from chalicelib.web.request import Values
 from chalicelib.workflows.models import Workflow
-from tests.actions.conftest import Desk
+from tests.actions.conftest import Desk, words
 from tests.actions.surveys import answers, apply, ask, cell, enter
 from tests.conftest import Clock, make_user
 
@@ -258,3 +258,37 @@ def test_the_daily_round_asks_for_answers_that_still_wait_and_forgets_old_drafts
     frozen_clock.advance(days=181)
     due.tidy()
     assert look(survey, ada).page[0].typed == []
+
+
+def test_the_instructor_tries_the_form_and_nothing_is_stored(survey: Desk) -> None:
+    survey.save("<p>Dear {{ name }}, two questions.</p>")
+    first = ask(survey, "First?", is_required="1")
+    ask(survey, "Page two", "page")
+    second = ask(survey, "Second?", "scale", low_label="bad", high_label="good")
+    page = survey.get("/form", row=ROW)
+    assert "Dear Name 3, two questions." in words(page)
+    assert "Page 1 of 2" in words(page)
+    page = survey.post("/form?row=3", {"do": "next", "page": "0", f"q{first.id}": ""})
+    assert page.status == 422
+    assert "Please answer this." in words(page)
+    page = survey.post("/form?row=3", {"do": "next", "page": "0", f"q{first.id}": "one"})
+    assert "5 = good" in words(page)
+    assert survey.post("/form?row=3", {"do": "draft", "page": "1", f"q{second.id}": "4"}).body == '{"kept": true}'
+    page = survey.get("/form", row=ROW)
+    assert "Your answers are kept, but not sent yet." in words(page)
+    page = survey.post("/form?row=3", {"do": "send", "page": "1", f"q{second.id}": "4"})
+    assert "Thank you" in words(page)
+    assert answers(survey) == []
+    assert "Page 1 of 2" in words(survey.get("/form", row=ROW))
+
+
+def test_a_form_without_questions_says_that_no_answers_are_needed(survey: Desk) -> None:
+    assert "No answers are needed at this time." in words(survey.get("/form"))
+
+
+def test_what_came_too_late_is_shown_as_it_was_typed(survey: Desk, frozen_clock: Clock) -> None:
+    brief = ask(survey, "Brief?", active_until="2026-03-02T12:30")
+    frozen_clock.advance(minutes=36)
+    page = words(survey.post("/form?row=3", {"do": "send", f"q{brief.id}": "too late"}))
+    assert "These came too late and were not taken." in page
+    assert "Brief?too late" in page.replace(" ", "").replace("toolate", "too late")

@@ -121,7 +121,7 @@ def test_attendance_is_taken_by_keyboard_alone(survey: Visit) -> None:
     survey.check()
 
 
-def test_answers_are_entered_on_a_phone_by_keyboard(survey: Visit) -> None:
+def test_answers_are_entered_on_a_phone(survey: Visit) -> None:
     page = survey.page
     add(survey, "yes_no", "Did you come?")
     add(survey, "choices", "What did you use?", choices="book\nvideos")
@@ -146,3 +146,29 @@ def test_answers_are_entered_on_a_phone_by_keyboard(survey: Visit) -> None:
     survey.check()
     page.get_by_role("link", name="Only who has not answered").click()
     expect(page.locator("#answers-table tbody tr")).to_have_count(11)
+
+
+def test_a_form_is_filled_in_on_a_phone_by_keyboard(survey: Visit) -> None:
+    page = survey.page
+    add(survey, "scale", "How sure are you?", low_label="not at all", high_label="very")
+    add(survey, "page", "About the tutorial")
+    add(survey, "yes_no", "Did you come?")
+    add(survey, "long_text", "Anything else?")
+    page.set_viewport_size(PHONE)
+    page.get_by_role("link", name="Try it").click()
+    survey.check()
+    page.get_by_label("no answer").focus()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("5", exact=True)).to_be_checked()
+    expect(page.locator("#form-state")).to_have_text("Kept on this site, not sent yet.")
+    page.reload()
+    expect(page.get_by_label("5", exact=True)).to_be_checked()
+    page.get_by_role("button", name="Next").press("Enter")
+    expect(page.get_by_text("Page 2 of 2")).to_be_visible()
+    page.get_by_label("Anything else?").focus()
+    page.keyboard.type("It was fine.")
+    survey.check()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_focused()
+    survey.check()

@@ -59,17 +59,17 @@ def _within(number: int, pages: Sequence[object]) -> int:
     return max(0, min(number, len(pages) - 1))
 
 
-def take(form: Form, posted: Values) -> Shown:
+def take(form: Form, posted: Values, *, is_trial: bool = False) -> Shown:
     """Do what a button of the form asks for, and return what is to be seen then.
 
-    What was typed is kept whatever happens, but for a form that is sent.
+    What was typed is kept whatever happens, but for a form that is sent; in a trial no answer is.
     """
     typed = sending.typed_in(posted, form.items)
     number, do = max(0, posted.whole("page") or 0), posted.get("do") or SEND
     draft = answers.draft(form.session, form.action, form.row_id, form.person)
     everything = {**(draft.typed if draft else {}), **typed}
     if do == SEND:
-        return _send(form, everything, number)
+        return _send(form, everything, number, is_trial)
     if do == NEXT:
         pages = form.pages(everything)
         asked = [one.item for one in pages[_within(number, pages)]] if pages else []
@@ -81,9 +81,9 @@ def take(form: Form, posted: Values) -> Shown:
     return show(form)
 
 
-def _send(form: Form, typed: Mapping[str, Sequence[str]], number: int) -> Shown:
+def _send(form: Form, typed: Mapping[str, Sequence[str]], number: int, is_trial: bool) -> Shown:
     try:
-        return Shown([], sent=sending.send(form, typed, answers.LINK))
+        return Shown([], sent=sending.send(form, typed, answers.LINK, is_trial=is_trial))
     except errors.Invalid as error:
         answers.keep_draft(form.session, form.action, form.row_id, form.person, typed, number)
         pages = form.pages(typed)

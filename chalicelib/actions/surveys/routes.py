@@ -14,7 +14,7 @@ from chalicelib.actions.kinds import KINDS as ACTION_KINDS
 from chalicelib.actions.kinds import Kind as ActionKind
 from chalicelib.actions.preview import Learner
 from chalicelib.actions.routes import ACTION, editor_of, open_editor, preview_of, row_of, show_desk
-from chalicelib.actions.surveys import forms, queries, service
+from chalicelib.actions.surveys import forms, learner, queries, service
 from chalicelib.actions.surveys.asking import Form
 from chalicelib.actions.surveys.kinds import HEADINGS, KINDS, Kind, fitting, offered
 from chalicelib.actions.surveys.queries import Item
@@ -23,7 +23,7 @@ from chalicelib.tables import queries as tables
 from chalicelib.tables.columns import lists
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, Flash, redirect, render
+from chalicelib.web.responses import Answer, Flash, data, redirect, render
 from chalicelib.web.templates import zone
 from chalicelib.web.urls import url_for
 
@@ -236,14 +236,14 @@ def _back(request: Request, editor: Editor, note: Flash | str, question_id: int 
 
 
 @preview_of(*FORMS)
-def show_form_preview(request: Request, editor: Editor, learner: Learner) -> Answer:
+def show_form_preview(request: Request, editor: Editor, found: Learner) -> Answer:
     """Show the form as the learner would see it, for the frame on the page; nothing can be sent from there."""
     form = Form(
-        request.session, request.workflow, editor.action, learner.row_id, request.user.id,
+        request.session, request.workflow, editor.action, found.row_id, request.user.id,
         zone(request.user.time_zone),
     )  # fmt: skip
     return render(
-        "actions/surveys/preview.html", form_pages=form.pages({}), intro=intro(editor, learner.context),
+        "actions/surveys/preview.html", form_pages=form.pages({}), intro=intro(editor, found.context),
         action=editor.action, problems={}, is_disabled=True,
     )  # fmt: skip
 
@@ -256,3 +256,46 @@ def intro(editor: Editor, context: dict[str, Any]) -> str:
 
     template = compile_template(editor.action.text, "html", time_zone=editor.workflow.time_zone)
     return html.for_page(template.render({**editor.fixed, **context}))
+
+
+@page(bp, ACTION + "/form", role=WorkflowRole.EDITOR)
+def try_form(request: Request, action_id: int) -> Answer:
+    """Show the form as a learner fills it in, to be tried: nothing is stored."""
+    editor = open_form(request, action_id)
+    row_id = _row_to_try(request, editor)
+    return _trial(request, editor, row_id, learner.show(_form_to_try(request, editor, row_id)))
+
+
+@page(bp, ACTION + "/form", method="POST", role=WorkflowRole.EDITOR)
+def send_trial(request: Request, action_id: int) -> Answer:
+    """Do what the buttons of the form do, but store no answer."""
+    editor = open_form(request, action_id)
+    row_id = _row_to_try(request, editor)
+    shown = learner.take(_form_to_try(request, editor, row_id), request.form, is_trial=True)
+    if request.form.get("do") == learner.DRAFT:
+        return data({"kept": True})
+    return _trial(request, editor, row_id, shown)
+
+
+def _row_to_try(request: Request, editor: Editor) -> int:
+    found = editor.learner(row_of(request)) if editor.workflow.row_count else None
+    if found is None:
+        raise errors.NotFound("There is no learner to try the form as. Add your learners, or change who is asked.")
+    return found.row_id
+
+
+def _form_to_try(request: Request, editor: Editor, row_id: int) -> Form:
+    place = zone(request.user.time_zone)
+    return Form(request.session, request.workflow, editor.action, row_id, request.user.id, place)
+
+
+def _trial(request: Request, editor: Editor, row_id: int, shown: learner.Shown) -> Answer:
+    found = editor.learner(row_id)
+    here = {"workflow_id": request.workflow.id, "action_id": editor.action.id, "row": row_id}
+    answer = render(
+        "actions/surveys/trial.html", status=422 if shown.problems else 200, action=editor.action, shown=shown,
+        learner=found, intro=intro(editor, found.context if found else {}), reopen=True,
+        form_target=url_for("actions.try_form", **here), back=url_for("actions.show_action", **here),
+    )  # fmt: skip
+    answer.keep = True  # what was typed stays, as it does for learners
+    return answer

@@ -29,8 +29,8 @@ def typed_in(form: Values, items: Sequence[Item]) -> dict[str, list[str]]:
     return {item.field: form.all(item.field) for item in items if not item.is_heading and item.field in form}
 
 
-def send(form: Form, typed: Mapping[str, Sequence[str]], origin: str) -> Sent:
-    """Take the answers of a form that is complete.
+def send(form: Form, typed: Mapping[str, Sequence[str]], origin: str, *, is_trial: bool = False) -> Sent:
+    """Take the answers of a form that is complete; in a trial they are checked, but not kept.
 
     Raises errors.Invalid with a message for each field that does not fit, and nothing is kept then.
     """
@@ -40,7 +40,7 @@ def send(form: Form, typed: Mapping[str, Sequence[str]], origin: str) -> Sent:
     open_ = [item for item in form.visible(values, grace=GRACE) if not item.is_heading]
     new = _checked(form, open_, typed)
     changed = {key: value for key, value in new.items() if _differs(form.values[key], value)}
-    if changed:
+    if changed and not is_trial:
         answers.add(form.session, form.action, form.row_id, form.person, origin, changed)
     if not form.is_staff:
         answers.forget_draft(form.session, form.action, form.row_id, form.person)
