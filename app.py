@@ -22,6 +22,7 @@ from chalicelib.actions.preview_routes import bp as previews
 from chalicelib.actions.routes import bp as actions
 from chalicelib.actions.rubrics.routes import bp as rubrics
 from chalicelib.actions.serving.routes import bp as serving
+from chalicelib.actions.surveys import served_routes  # noqa: F401  declares pages at links
 from chalicelib.actions.surveys.entry_routes import bp as survey_answers
 from chalicelib.actions.surveys.routes import bp as surveys
 from chalicelib.actions.version_routes import bp as versions

@@ -49,6 +49,21 @@ def served_page_of(*kinds: Kind) -> Callable[[ServedPage], ServedPage]:
     return register
 
 
+#: What a visitor is shown of a form that they sent after its end, by kind: pairs of a question and what was typed.
+Late = Callable[[Request, Visit], list[tuple[str, str]]]
+_late: dict[Kind, Late] = {}
+
+
+def late_form_of(*kinds: Kind) -> Callable[[Late], Late]:
+    """Declare what stays in sight of a form of these kinds that came too late."""
+
+    def register(typed: Late) -> Late:
+        _late.update(dict.fromkeys(kinds, typed))
+        return typed
+
+    return register
+
+
 home.SOURCES.append(queries.open_to)
 
 
@@ -148,15 +163,17 @@ def answer_served(request: Request, token: str) -> Answer:
 
 def _served(request: Request, token: str) -> Answer:
     visit = _visit(request, token)
-    audit.record(
-        request.session, "action_served", workflow_id=visit.workflow.id, user_id=request.user.id,
-        action_id=visit.action.id, name=visit.action.name, outcome=visit.answer.value, row=visit.row_id,
-        as_member=visit.is_member,
-    )  # fmt: skip
+    if request.method == "GET":  # what is sent has an event of its own
+        audit.record(
+            request.session, "action_served", workflow_id=visit.workflow.id, user_id=request.user.id,
+            action_id=visit.action.id, name=visit.action.name, outcome=visit.answer.value, row=visit.row_id,
+            as_member=visit.is_member,
+        )  # fmt: skip
     if visit.answer is not visiting.Answer.OPEN:
+        late = _late.get(Kind(visit.action.kind)) if request.method == "POST" else None
         return Answer(
             status=403, template="actions/serving/closed.html", keep=True,
-            context={"answer": visit.answer.value, "link": visit.link},
+            context={"answer": visit.answer.value, "link": visit.link, "late": late(request, visit) if late else []},
         )  # fmt: skip
     return _pages[Kind(visit.action.kind)](request, visit)
 

@@ -155,7 +155,8 @@ def show_results(request: Request, action_id: int) -> Answer:
         "actions/surveys/results.html", run=run, hindrance=hindrance, results=found, can_edit=can_edit(request),
         rate=results.Rate() if hindrance else results.rate(request.session, editor, run.items),
         course=results.over_time(request.session, editor.action, reader),
-        latest=results.latest(request.session, action_id), **_words(editor),
+        latest=results.latest(request.session, action_id), opened=results.opened(request.session, editor.action),
+        **_words(editor),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from chalicelib.actions import service as actions
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.kinds import Kind as ActionKind
 from chalicelib.actions.models import Action
+from chalicelib.actions.serving import service as serving
 from chalicelib.actions.surveys import running
 from chalicelib.actions.surveys.kinds import SEPARATOR, Kind
 from chalicelib.actions.surveys.queries import Item
@@ -25,6 +26,7 @@ from chalicelib.tables.charts.drawing import Drawing, draw
 from chalicelib.tables.charts.figures import Bar, Figures
 from chalicelib.tables.charts.words import Words
 from chalicelib.tables.scope import Scope
+from chalicelib.web.urls import absolute_url_for
 
 #: Of free texts so many are shown, the latest rows first.
 SHOWN_TEXTS = 20
@@ -141,6 +143,15 @@ def over_time(session: Session, action: Action, zone: ZoneInfo) -> tuple[Words, 
     return words, draw(words)
 
 
+def opened(session: Session, action: Action) -> int:
+    """Return how many people have opened the form at its link, those who work on the workflow left out."""
+    query = sa.text("""
+        SELECT count(DISTINCT user_id) FROM ontask.event
+        WHERE workflow_id = :workflow_id AND action_id = :action_id AND type = 'action_served'
+          AND detail @> '{"outcome": "open", "as_member": false}'""")
+    return int(session.scalar(query, {"workflow_id": action.workflow_id, "action_id": action.id}) or 0)
+
+
 def latest(session: Session, action_id: int) -> datetime | None:
     """Return when somebody answered last."""
     query = sa.text("SELECT max(created_at) FROM ontask.answer WHERE action_id = :id")
@@ -164,5 +175,8 @@ def remind(session: Session, user_id: int, editor: Editor, items: Sequence[Item]
     actions.set_filter(session, user_id, made, rules, editor.columns, editor.workflow.time_zone)
     plain = action.name.translate(_BRACES)  # they would begin a tag of the text
     text = (REMINDER_TODO if is_todo else REMINDER).format(name=escape(plain))
+    if link := serving.find(session, action.id):
+        address = absolute_url_for("actions.show_served", token=link.token)
+        text += f'<p><a href="{escape(address)}">{escape(plain)}</a></p>'
     actions.save_text(session, user_id, made, text, made.version, editor.names)
     return made

@@ -1,0 +1,56 @@
+"""The form at its link: filled in by the learner whose row was found, page by page."""
+
+from __future__ import annotations
+
+from chalicelib.actions.editor import Editor
+from chalicelib.actions.serving.routes import late_form_of, served, served_page_of
+from chalicelib.actions.serving.visiting import Visit
+from chalicelib.actions.surveys import learner, queries
+from chalicelib.actions.surveys.asking import Form
+from chalicelib.actions.surveys.routes import FORMS, intro
+from chalicelib.web.request import Request
+from chalicelib.web.responses import Answer, data
+from chalicelib.web.templates import zone
+from chalicelib.web.urls import url_for
+
+
+@served_page_of(*FORMS)
+def show_served_form(request: Request, visit: Visit) -> Answer:
+    """Show the visitor's form, or do what one of its buttons asks for; a member of the workflow only tries it."""
+    assert visit.row_id is not None, "it is open, so it is somebody's"
+    form = Form(
+        request.session, visit.workflow, visit.action, visit.row_id, request.user.id, zone(request.user.time_zone)
+    )  # fmt: skip
+    if request.method == "GET":
+        return _page(visit, form, learner.show(form))
+    shown = learner.take(form, request.form, is_trial=visit.is_member)
+    if request.form.get("do") == learner.DRAFT:
+        return data({"kept": True})
+    return _page(visit, form, shown)
+
+
+def _page(visit: Visit, form: Form, shown: learner.Shown) -> Answer:
+    editor = Editor(form.session, visit.workflow, visit.action)
+    words = ""
+    if shown.sent is None and shown.number == 0 and visit.action.text:
+        found = editor.audience.learner(visit.row_id)
+        words = intro(editor, found.context) if found else ""
+    answer = served(
+        "actions/surveys/served.html", visit, status=422 if shown.problems else 200, shown=shown, intro=words,
+        reopen=True, form_target=url_for(
+            "actions.show_served", token=visit.link.token, row=visit.row_id if visit.is_member else None
+        ),
+    )  # fmt: skip
+    answer.keep = True  # what was typed stays
+    return answer
+
+
+@late_form_of(*FORMS)
+def typed_too_late(request: Request, visit: Visit) -> list[tuple[str, str]]:
+    """Return what was typed; questions are called by their words only where everybody is asked them."""
+    found = []
+    for item in queries.items(request.session, visit.action):
+        typed = ", ".join(text for text in request.form.all(item.field) if text.strip())
+        if typed and not item.is_heading:
+            found.append((item.label if item.question.condition_id is None else "Your answer", typed))
+    return found
