@@ -21,6 +21,7 @@ from chalicelib.settings import settings
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 from local import postgres
+from tests.accounts.lms import LEARNER, SECRET, signed
 from tests.conftest import TEST_DATA, Browser, Clock, Outside, make_user, signed_in
 from tests.factories import make_table
 from tests.handlers import ALL_BACK, BATCHES, MOMENTS, Context, batch
@@ -141,6 +142,25 @@ def test_a_form_is_sent_again_whole_and_done_once(asleep: Database, ines: Browse
     asleep.wake()
     assert ines.request("POST", "/workflows", urlencode(Fields(again.body).found)).status == 303
     assert names() == ['Biology "101" & <b>more</b>']
+
+
+def test_a_launch_of_an_lms_waits_in_its_frame_and_is_let_in_once(
+    asleep: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = {"canvas": {"secret": SECRET, "origins": ["https://canvas.uni.example"]}}
+    monkeypatch.setenv("LTI_CREDENTIALS", json.dumps(credentials))
+    settings.cache_clear()
+    browser, sent = Browser(), list(signed(LEARNER).items())
+    asleep.sleep()
+    page = browser.request("POST", "/lti_entry", urlencode(sent))
+    assert page.status == 503
+    assert Fields(page.body).found == sent
+    assert "frame-ancestors 'self' https://canvas.uni.example;" in page.headers["Content-Security-Policy"]
+    assert "X-Frame-Options" not in page.headers
+    asleep.wake()
+    again = urlencode(Fields(page.body).found)
+    assert browser.follow(browser.request("POST", "/lti_entry", again)).location == "/home"
+    assert browser.request("POST", "/lti_entry", again).status == 403
 
 
 def test_signing_in_waits_too(asleep: Database) -> None:
