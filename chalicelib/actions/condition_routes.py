@@ -8,7 +8,7 @@ from chalice import Blueprint
 
 from chalicelib import errors, seals
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.actions import conditions, forms, service
+from chalicelib.actions import conditions, forms, service, versions
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.kinds import Kind
 from chalicelib.actions.models import Condition
@@ -44,7 +44,9 @@ def change_filter(request: Request, action_id: int) -> Answer:
     editor = open_editor(request, action_id, lock=True)
     if request.form.checked("leave"):
         service.leave_view(request.session, request.user.id, editor.action)
-        return _panel(request, editor, "actions/_filter.html", formula=editor.action.filter)
+        return _filter_panel(request, editor, editor.action.filter)
+    if request.form.checked("use"):
+        return _use_view(request, editor)
     formula = formulas.read(request.form.get("formula"))
     try:
         service.set_filter(
@@ -60,6 +62,21 @@ def change_filter(request: Request, action_id: int) -> Answer:
             request.session, request.user.id, editor.workflow, editor.action.view_id, editor.action.filter
         )  # fmt: skip
     return _back(request, editor, "Saved.")
+
+
+def _use_view(request: Request, editor: Editor) -> Answer:
+    view = view_queries.find(request.session, editor.workflow.id, request.form.whole("view"))
+    problem = ""
+    if view is None or not view.filter:
+        problem = "Choose a view that has rules."
+    elif editor.action.filter and not request.form.checked("replace"):
+        problem = "Tick that its rules take the place of these."
+    elif broken := editor.problem_of(view.filter):
+        problem = f"The rules of this view can’t be used: {broken}"
+    if problem or view is None:
+        return _filter_panel(request, editor, editor.action.filter, {"view": problem})
+    service.use_view(request.session, request.user.id, editor.action, view.id, dict(view.filter or {}))
+    return _back(request, editor, f"The rules are those of the view “{view.name}” now.")
 
 
 @page(bp, ACTION + "/count", method="POST", role=WorkflowRole.EDITOR)
@@ -91,8 +108,10 @@ def new_condition(request: Request, action_id: int) -> Answer:
 
 @page(bp, CONDITIONS, method="POST", role=WorkflowRole.EDITOR)
 def create_condition(request: Request, action_id: int) -> Answer:
-    """Add a condition."""
+    """Add a condition, or a copy of one of another message."""
     editor = open_editor(request, action_id)
+    if request.form.checked("take"):
+        return _take(request, editor)
     form = forms.condition(request.form)
     try:
         made = conditions.create(
@@ -101,6 +120,17 @@ def create_condition(request: Request, action_id: int) -> Answer:
     except errors.Invalid as error:
         return _condition_panel(request, editor, None, form, error.fields)
     return _back(request, editor, f"“{made.name}” can be used in the text now.", made.id)
+
+
+def _take(request: Request, editor: Editor) -> Answer:
+    try:
+        twin = conditions.copy_from(
+            request.session, request.user.id, editor.action, request.form.whole("take_from") or 0, editor.columns
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return _condition_panel(request, editor, None, None, error.fields)
+    note = f"“{twin.name}” is copied and can be used in the text now."
+    return _back(request, Editor(request.session, editor.workflow, editor.action), note, twin.id)
 
 
 @page(bp, CONDITION, role=WorkflowRole.EDITOR)
@@ -145,27 +175,38 @@ def copy_condition(request: Request, action_id: int, condition_id: int) -> Answe
 
 @page(bp, CONDITION + "/delete", method="POST", role=WorkflowRole.EDITOR)
 def delete_condition(request: Request, action_id: int, condition_id: int) -> Answer:
-    """Put a condition aside, with an undo; refused while the text uses it."""
+    """Put a condition aside, with an undo; asks first what shall become of the words that depend on it."""
     editor = open_editor(request, action_id, lock=True)
     condition = conditions.get(request.session, editor.action, condition_id)
+    keeps_content = {"keep": True, "remove": False}.get(request.form.get("content"))
+    before = editor.action.text
     try:
-        conditions.delete(request.session, request.user.id, editor.action, condition)
+        conditions.delete(
+            request.session, request.user.id, editor.action, condition, keeps_content=keeps_content
+        )  # fmt: skip
     except errors.Conflict as error:
         typed = forms.condition(request.form) if "formula" in request.form else None
         return _condition_panel(request, editor, condition, typed, {"delete": error.message})
-    values = {"workflow_id": request.workflow.id, "action_id": action_id, "condition_id": condition.id}
-    undo = url_for("actions.restore_condition", **values)
+    here = {"workflow_id": request.workflow.id, "action_id": action_id}
+    is_written = editor.action.text != before
+    text = versions.find(request.session, editor.action, before) if is_written else None
+    undo = url_for("actions.restore_condition", condition_id=condition.id, text=text, **here)
     freed = surveys.depending(request.session, editor.action, condition.id)
     also = f" {freed} question{'s are' if freed != 1 else ' is'} asked of everybody now." if freed else ""
-    return _back(request, editor, Flash(f"“{condition.name}” is deleted.{also}", undo_url=undo))
+    note = Flash(f"“{condition.name}” is deleted.{also}", undo_url=undo)
+    if is_written:  # the text on the page still has it
+        return redirect("actions.show_action", row=request.form.get("row"), flash=note, **here)
+    return _back(request, editor, note)
 
 
 @page(bp, CONDITION + "/restore", method="POST", role=WorkflowRole.EDITOR)
 def restore_condition(request: Request, action_id: int, condition_id: int) -> Answer:
-    """Take a deleted condition back."""
-    editor = open_editor(request, action_id)
+    """Take a deleted condition back, and the text as it was before."""
+    editor = open_editor(request, action_id, lock=True)
     condition = conditions.get(request.session, editor.action, condition_id, in_trash=True)
     conditions.restore(request.session, request.user.id, editor.action, condition, editor.columns)
+    if version := request.query.whole("text"):
+        service.restore_text(request.session, request.user.id, editor.action, version)
     return _back(request, editor, f"“{condition.name}” is back.")
 
 
@@ -180,6 +221,7 @@ def _condition_panel(
     stored = condition.formula if condition else None
     return _panel(
         request, editor, "actions/_condition.html", problems=problems, status=status, condition=condition,
+        elsewhere=[] if condition else conditions.elsewhere(request.session, editor.action),
         seal=seals.seal(conditions.shown(condition)) if condition else "", formula=form.formula if form else stored,
     )  # fmt: skip
 
@@ -188,8 +230,11 @@ def _filter_panel(
     request: Request, editor: Editor, formula: Any, problems: dict[str, str] | None = None, status: int = 422
 ) -> Answer:
     seal = seals.seal({"formula": editor.action.filter})
+    view_id = editor.action.view_id
     return _panel(
-        request, editor, "actions/_filter.html", problems=problems, status=status, seal=seal, formula=formula
+        request, editor, "actions/_filter.html", problems=problems, status=status, seal=seal, formula=formula,
+        views=[one for one in view_queries.listed(request.session, editor.workflow.id) if one.filter],
+        sharing=len(view_queries.followers(request.session, view_id)) if view_id else 0,
     )  # fmt: skip
 
 

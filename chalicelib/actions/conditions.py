@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, seals
-from chalicelib.actions import queries
+from chalicelib.actions import queries, service
 from chalicelib.actions.forms import ConditionForm
+from chalicelib.actions.kinds import KINDS, Kind
+from chalicelib.actions.language.change import without_condition
 from chalicelib.actions.language.scan import find_tags
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.service import MAX_DESCRIPTION_LENGTH
@@ -20,6 +23,7 @@ from chalicelib.formulas.check import Columns, check
 from chalicelib.formulas.words import words
 from chalicelib.tables import names
 from chalicelib.workflows import namespace
+from chalicelib.workflows.queries import attributes
 
 #: More make the editor slow, and nobody keeps them apart.
 MAX_CONDITIONS = 200
@@ -108,15 +112,72 @@ def copy(session: Session, user_id: int, action: Action, condition: Condition, c
     return twin
 
 
-def delete(session: Session, user_id: int, action: Action, condition: Condition) -> None:
-    """Put the condition aside; `restore` takes it back.
+@dataclass(frozen=True)
+class Elsewhere:
+    """A condition of another message of the workflow."""
 
-    Raises errors.Conflict when the text uses it, saying where: that part would vanish for everybody.
+    id: int
+    name: str
+    action: str
+    formula: dict[str, Any]
+    description: str
+
+
+def elsewhere(session: Session, action: Action) -> list[Elsewhere]:
+    """Return the conditions of the workflow's other messages, in the order of the alphabet."""
+    query = (
+        select(Condition, Action.name)
+        .join(Action, Action.id == Condition.action_id)
+        .where(Action.workflow_id == action.workflow_id, Action.id != action.id)
+        .where(Action.deleted_at.is_(None), Condition.deleted_at.is_(None))
+        .order_by(Action.name, Condition.position, Condition.id)
+    )
+    return [
+        Elsewhere(one.id, one.name, name, one.formula, one.description) for one, name in session.execute(query).all()
+    ]
+
+
+def copy_from(session: Session, user_id: int, action: Action, condition_id: int, columns: Columns) -> Condition:
+    """Add a copy of a condition of another message, under another name when its own is in use here.
+
+    Raises errors.Invalid when there is no such condition, or no room for one more.
     """
-    if places := uses(action, condition.id):
+    original = next((one for one in elsewhere(session, action) if one.id == condition_id), None)
+    if original is None:
+        raise errors.Invalid("Choose a condition.", {"take_from": "Choose a condition of another message."})
+    others = _room(session, action)
+    taken = {one.name for one in others} | {one.name for one in columns.values()}
+    taken |= {one.name for one in attributes(session, action.workflow_id)}
+    twin = Condition(
+        action_id=action.id, name=original.name if original.name not in taken else names.unused(original.name, taken),
+        description=original.description, formula=original.formula,
+        position=max((other.position for other in others), default=0) + 1, created_at=clock.now(),
+    )  # fmt: skip
+    session.add(twin)
+    session.flush()
+    _record(session, "condition_created", user_id, action, twin)
+    return twin
+
+
+def delete(
+    session: Session, user_id: int, action: Action, condition: Condition, *, keeps_content: bool | None = None
+) -> None:  # fmt: skip
+    """Put the condition aside; `restore` takes it back. `action` must be locked.
+
+    What depends on it in the text is for everybody from then on, or without `keeps_content` goes, too. Raises
+    errors.Conflict when the text uses it and nobody said what shall become of that, saying where.
+    """
+    places = uses(action, condition.id)
+    if places and keeps_content is None:
         raise errors.Conflict(
-            f"The message still uses “{condition.name}”: {'; '.join(places)}. Take it out of there first."
+            f"The message still uses “{condition.name}”: {'; '.join(places)}. What shall become of these words?"
         )
+    if places:
+        output = KINDS[Kind(action.kind)].output
+        changed = without_condition(
+            action.text, f"k{condition.id}", keeps_content=bool(keeps_content), output=output
+        )  # fmt: skip
+        service.write(session, user_id, action, changed)
     condition.deleted_at = clock.now()
     _record(session, "condition_deleted", user_id, action, condition)
 

@@ -198,13 +198,23 @@ def add_default(session: Session, user_id: int, action: Action, column_id: int, 
     words = " ".join(words.split())
     if not 0 < len(words) <= MAX_DEFAULT_LENGTH:
         raise errors.Invalid("Type the words to write instead.", {"words": f"1 to {MAX_DEFAULT_LENGTH} characters."})
-    before, output = action.text, KINDS[Kind(action.kind)].output
-    made = with_default(before, f"c{column_id}", words, output)
-    if made == before:
+    write(session, user_id, action, with_default(action.text, f"c{column_id}", words, KINDS[Kind(action.kind)].output))
+
+
+def write(session: Session, user_id: int, action: Action, text: str) -> None:
+    """Store a text that was made from the stored one, as a version of its own. `action` must be locked."""
+    if text == action.text:
         return
-    action.text, action.version, action.updated_at = made, action.version + 1, clock.now()
+    before = action.text
+    action.text, action.version, action.updated_at = text, action.version + 1, clock.now()
     versions.keep(session, user_id, action, before, apart=True)
     _record(session, "action_text_changed", user_id, action)
+
+
+def use_view(session: Session, user_id: int, action: Action, view_id: int, formula: dict[str, Any]) -> None:
+    """Take the filter of a view, checked already, in place of the action's own, and share it from now on."""
+    action.view_id, action.filter, action.updated_at = view_id, formula, clock.now()
+    _record(session, "action_filter_changed", user_id, action)
 
 
 def set_filter(

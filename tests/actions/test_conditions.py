@@ -11,8 +11,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from chalicelib import clock
+from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.conditions import MAX_CONDITIONS
+from chalicelib.tables.models import View
+from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 from tests.actions.conftest import Desk, desk_of, problem, words
 from tests.conftest import Page
@@ -237,12 +241,65 @@ def test_a_condition_in_use_is_not_deleted_and_the_place_is_named(desk: Desk) ->
         page = desk.post(f"/conditions/{low}/delete", fields)
         assert page.status == 422
         said = words(page)
-        assert "still uses “low”: in the text before “Well done”; at the end of the text. Take it out" in said
+        assert "still uses “low”: in the text before “Well done”; at the end of the text. What shall become" in said
     assert 'value="typed too"' in desk.post(f"/conditions/{low}/delete", typed).body
     assert shown_formula(desk.post(f"/conditions/{low}/delete", typed)) == desk.rule("quiz", "less", "7")
     assert "in the text before “much & more Well done”; in" in words(desk.post(f"/conditions/{also}/delete"))
     assert desk.get(f"/conditions/{low}").status == 200
     assert 'value="low"' in desk.get(f"/conditions/{low}").body
+
+
+@pytest.mark.parametrize(("choice", "left"), [("keep", "<p>Dear , a</p>"), ("remove", "<p>Dear </p>")])
+def test_what_depends_on_a_deleted_condition_stays_or_goes_and_comes_back(desk: Desk, choice: str, left: str) -> None:
+    low = desk.add("low", desk.rule("quiz", "less", "50"))
+    text = "<p>Dear {{ low }}{% if low %}, a{% endif %}</p>"
+    desk.save(text)
+    page = desk.browser.follow(desk.post(f"/conditions/{low}/delete", {"content": choice}))
+    assert "“low” is deleted." in words(page)
+    assert desk.stored().text == left
+    undo = re.search(r'action="([^"]*/restore\?text=\d+)"', page.body)
+    assert undo
+    desk.browser.post(undo[1])
+    assert desk.text() == text
+
+
+def test_a_condition_is_copied_from_another_message(desk: Desk, session: Session, workflow: Workflow) -> None:
+    other = make_action(session, workflow, "", "Other")
+    there = make_condition(session, other, "low", desk.rule("quiz", "less", "50"))
+    desk.add("low", desk.rule("quiz", "less", "20"))
+    assert "low · Other" in words(desk.get("/conditions"))
+    shown = desk.follow(desk.post("/conditions", {"take": "1", "take_from": there.id}))
+    assert "“low (2)” is copied" in shown
+    assert "quiz is less than 50" in shown
+    for wrong in ("", "999999"):
+        page = desk.post("/conditions", {"take": "1", "take_from": wrong})
+        assert page.status == 422
+        assert problem(page, "take_from") == "Choose a condition of another message."
+
+
+def test_a_condition_of_another_workflow_is_not_copied(desk: Desk, session: Session, user: User) -> None:
+    strange = workflows.create(session, user.id, "Chemistry")
+    there = make_condition(session, make_action(session, strange, ""), "low", desk.rule("quiz", "less", "50"))
+    assert desk.post("/conditions", {"take": "1", "take_from": there.id}).status == 422
+
+
+def test_the_rules_of_a_view_are_used_and_left(desk: Desk, session: Session, workflow: Workflow) -> None:
+    view = View(
+        workflow_id=workflow.id, name="Passed", description="", columns=list(desk.columns.values()), sort=[],
+        filter=desk.rule("passed", "equal", "true"), created_at=clock.now(), updated_at=clock.now(),
+    )  # fmt: skip
+    session.add(view)
+    session.flush()
+    desk.filter(desk.rule("quiz", "less", "50"))
+    page = desk.post("/filter", {"use": "1", "view": view.id})
+    assert page.status == 422
+    assert problem(page, "view").startswith("Tick that")
+    assert problem(desk.post("/filter", {"use": "1", "view": "999999"}), "view") == "Choose a view that has rules."
+    assert desk.post("/filter", {"use": "1", "view": view.id, "replace": "1"}).status == 303
+    assert (desk.stored().view_id, desk.stored().filter) == (view.id, view.filter)
+    assert "Save and change the view" in words(desk.get("/filter"))
+    desk.post("/filter", {"leave": "1"})
+    assert (desk.stored().view_id, desk.stored().filter) == (None, view.filter)
 
 
 def test_a_deleted_condition_is_taken_back(desk: Desk) -> None:

@@ -121,9 +121,9 @@ def test_a_condition_is_renamed_copied_refused_and_deleted(message: Visit) -> No
     page.locator("#panel").get_by_role("button", name="Copy").click()
     expect(page.get_by_role("heading", name="Condition “Copy of weak and tired”")).to_be_visible()
     page.locator("#panel").get_by_role("button", name="Delete").click()
-    expect(page.get_by_role("link", name="Copy of weak and tired")).to_have_count(0)
+    expect(page.get_by_role("link", name="Copy of weak and tired", exact=True)).to_have_count(0)
     page.get_by_role("button", name="Undo", exact=True).click()
-    expect(page.get_by_role("link", name="Copy of weak and tired")).to_be_visible()
+    expect(page.get_by_role("link", name="Copy of weak and tired", exact=True)).to_be_visible()
 
 
 def test_one_learners_version_is_sent_to_oneself(message: Visit) -> None:

@@ -91,6 +91,8 @@ def _without(tree: Sequence[Node], reference: Reference, keeps_content: bool) ->
                 found += _without_in(node, reference, keeps_content)
             case Address():
                 found.append(Address(_without(node.parts, reference, keeps_content)))
+            case Value() if node.reference == reference:
+                continue
             case _:
                 found.append(node)
     return tuple(found)
