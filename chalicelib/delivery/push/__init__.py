@@ -1,0 +1,1 @@
+"""JSON for other systems: where it goes, the secret it goes with, and the requests themselves."""
