@@ -61,7 +61,7 @@ class Settings:
     kept_versions_mb: Annotated[int, "MB that the earlier tables of all workflows may take; the oldest go first"] = 2000
     google_sheets_url: Annotated[str, "Where Google Sheets are fetched from"] = "https://docs.google.com"
     min_repeat_minutes: Annotated[int, "Minutes that must lie between two times of a repeated sending"] = 15
-    push_hosts: Annotated[str, "Hosts in private networks that JSON may be sent to all the same: a.example,b.example"] = ""
+    push_hosts: Annotated[str, "Hosts in private networks that JSON may be sent to: a.example,b.example"] = ""
     push_rate: Annotated[float, "Requests per second to each host that JSON is sent to"] = 5.0
     disabled_kinds: Annotated[str, "Kinds of actions that are not offered, such as survey,json_report"] = ""
     session_minutes: Annotated[int, "Minutes without a request after which a session ends"] = 30

@@ -123,7 +123,7 @@ def test_an_answer_is_kept_in_its_first_part(other: Other) -> None:
 
 def test_what_the_other_system_refuses_is_refused_with_its_words(other: Other) -> None:
     other.answers["/"] = (400, {}, b'{"error":\n "no such learner"}')
-    with pytest.raises(Refused, match='400 .*no such learner'):
+    with pytest.raises(Refused, match=r"400 .*no such learner"):
         Pusher().push(Parcel(other.url(), "POST", b"{}"))
 
 
