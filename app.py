@@ -19,6 +19,7 @@ from chalicelib.actions.condition_routes import bp as conditions
 from chalicelib.actions.list_routes import bp as action_list
 from chalicelib.actions.map_routes import bp as maps
 from chalicelib.actions.preview_routes import bp as previews
+from chalicelib.actions.reports.routes import bp as reports
 from chalicelib.actions.routes import bp as actions
 from chalicelib.actions.rubrics.routes import bp as rubrics
 from chalicelib.actions.serving.routes import bp as serving
@@ -81,6 +82,7 @@ BLUEPRINTS = (
     maps,
     people,
     previews,
+    reports,
     rubrics,
     rows,
     runs,

@@ -58,6 +58,7 @@ class Settings:
         "arn:aws:lambda:us-east-1:123456789012:function:ontask-run_due"
     )
     max_upload_mb: Annotated[int, "The largest file that can be uploaded, in MB"] = 200
+    max_mail_mb: Annotated[int, "The largest mail, files included, in MB; most mail boxes take 20 to 25"] = 20
     kept_versions_mb: Annotated[int, "MB that the earlier tables of all workflows may take; the oldest go first"] = 2000
     google_sheets_url: Annotated[str, "Where Google Sheets are fetched from"] = "https://docs.google.com"
     min_repeat_minutes: Annotated[int, "Minutes that must lie between two times of a repeated sending"] = 15

@@ -132,6 +132,7 @@ class Editor:
             "columns": [{"id": one.id, "name": one.name, "type": one.type} for one in self.columns.values()],
             "conditions": [{"id": one.id, "name": self.names.name(f"k{one.id}")} for one in self.conditions],
             "attributes": [{"id": one.id, "name": self.names.name(f"a{one.id}")} for one in self.attributes],
+            "isForMany": not KINDS[Kind(self.action.kind)].per_learner,
         }
 
     def problem_of(self, formula: Any) -> str:

@@ -8,10 +8,12 @@ from markupsafe import escape
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import preview
-from chalicelib.actions.kinds import Kind
+from chalicelib.actions.editor import Editor
+from chalicelib.actions.kinds import KINDS, Kind
 from chalicelib.actions.routes import ACTION, can_edit, open_editor, previews, row_of, subject_of
 from chalicelib.delivery import queries as delivery_queries
 from chalicelib.delivery import service as delivery
+from chalicelib.delivery.reporting import service as reporting
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, document, redirect, render
@@ -44,11 +46,13 @@ def find_learners(request: Request, action_id: int) -> Answer:
 def show_preview(request: Request, action_id: int) -> Answer:
     """Show the message as one learner reads it, for the frame on the page."""
     editor = open_editor(request, action_id)
-    learner = editor.learner(row_of(request))
+    kind = Kind(editor.action.kind)
+    learner = editor.learner(row_of(request)) if KINDS[kind].per_learner else None
+    show = previews.get(kind)
+    if show and (learner or not KINDS[kind].per_learner):
+        return show(request, editor, learner)
     if learner is None:
         raise errors.NotFound
-    if show := previews.get(Kind(editor.action.kind)):
-        return show(request, editor, learner)
     if editor.trouble:
         return document(preview.PAGE.format("Problem", escape(editor.trouble)))
     try:
@@ -64,6 +68,8 @@ def show_preview(request: Request, action_id: int) -> Answer:
 def send_test(request: Request, action_id: int) -> Answer:
     """Send one learner's version to the visitor's own address."""
     editor = open_editor(request, action_id)
+    if editor.action.kind == Kind.REPORT:
+        return _send_report(request, editor)
     row_id = row_of(request)
     here = {"workflow_id": request.workflow.id, "action_id": action_id, "row": row_id}
     learner = None if row_id is None else editor.learner(row_id)
@@ -78,4 +84,16 @@ def send_test(request: Request, action_id: int) -> Answer:
     except errors.Invalid as error:
         return redirect("actions.show_action", **here, flash=Flash(error.message, "danger"))
     message = f"On its way to {request.user.email}: the message as {learner.name} would get it."
+    return redirect("actions.show_action", **here, flash=message)
+
+
+def _send_report(request: Request, editor: Editor) -> Answer:
+    """Send a report as it is now to the visitor."""
+    here = {"workflow_id": request.workflow.id, "action_id": editor.action.id}
+    subject = str(delivery_queries.defaults(request.session, editor.action, request.workflow.id).get("subject", ""))
+    try:
+        reporting.send_test(request.session, request.user, request.workflow, editor.action, subject)
+    except errors.Invalid as error:
+        return redirect("actions.show_action", **here, flash=Flash(error.message, "danger"))
+    message = f"On its way to {request.user.email}: the report with its files."
     return redirect("actions.show_action", **here, flash=message)

@@ -94,8 +94,8 @@ def editor_of(*kinds: Kind) -> Callable[[EditorPage], EditorPage]:
     return register
 
 
-#: How one learner's version is shown in its frame; kinds that declare nothing have a text.
-Preview = Callable[[Request, Editor, Learner], Answer]
+#: How one learner's version (None where there is one for all) is shown in its frame; others have a text.
+Preview = Callable[[Request, Editor, Any], Answer]
 previews: dict[Kind, Preview] = {}
 
 

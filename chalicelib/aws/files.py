@@ -70,6 +70,23 @@ def fetch(file: StoredFile, target: IO[bytes]) -> None:
         target.write(chunk)
 
 
+def read(key: str) -> bytes:
+    """Return the bytes of an object.
+
+    Raises errors.NotFound when there is none, errors.Unavailable when S3 can't be reached.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return bytes(client("s3").get_object(Bucket=settings().bucket, Key=key)["Body"].read())
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            raise errors.NotFound("The file is not kept any more.") from error
+        raise errors.Unavailable("The file store can't be reached just now.") from error
+    except BotoCoreError as error:
+        raise errors.Unavailable("The file store can't be reached just now.") from error
+
+
 def _chunks(file: StoredFile) -> Iterator[bytes]:
     from botocore.exceptions import BotoCoreError, ClientError
 

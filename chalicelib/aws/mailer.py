@@ -66,12 +66,13 @@ class InDoubt(MailError):
 
 @dataclass(frozen=True)
 class Envelope:
-    """Who gets a mail, apart from what stands in its headers."""
+    """Who gets a mail, apart from what stands in its headers; `also` are further recipients beside `to`."""
 
     sender: str
     to: str
     cc: Sequence[str] = ()
     bcc: Sequence[str] = ()
+    also: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Mailer:
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        destination: dict[str, Any] = {"ToAddresses": [envelope.to]}
+        destination: dict[str, Any] = {"ToAddresses": [envelope.to, *envelope.also]}
         if envelope.cc:
             destination["CcAddresses"] = list(envelope.cc)
         if envelope.bcc:

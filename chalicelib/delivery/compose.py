@@ -5,12 +5,15 @@ Python's own classes take half a millisecond a mail, as long as handing it to SE
 
 from __future__ import annotations
 
+import re
 import secrets
 from base64 import encodebytes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.header import Header
 from email.utils import formataddr, formatdate
 from functools import cached_property
+from urllib.parse import quote
 
 from chalicelib import clock
 from chalicelib.aws.mailer import Envelope
@@ -41,8 +44,20 @@ class Letter:
 
 
 @dataclass(frozen=True)
+class Attached:
+    """A file in a mail."""
+
+    name: str
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Head:
-    """What all mails of a run have in common."""
+    """What all mails of a run have in common.
+
+    `to` are the recipients when each mail has several; `has_way_out`: recipients may ask for no more mail.
+    """
 
     from_name: str = ""
     reply_to: str = ""
@@ -51,13 +66,15 @@ class Head:
     track_opens: bool = False
     track_clicks: bool = False
     correlation_id: str = ""
+    to: tuple[str, ...] = ()
+    has_way_out: bool = True
 
     @classmethod
     def of(cls, run: Run) -> Head:
         """Return a run's."""
         return cls(
             run.from_name, run.reply_to, tuple(run.cc), tuple(run.bcc), run.track_opens, run.track_clicks,
-            run.correlation_id,
+            run.correlation_id, tuple(run.details.get("to", ())), has_way_out=not run.details.get("to"),
         )  # fmt: skip
 
     @cached_property
@@ -78,7 +95,9 @@ class Head:
         return "\r\n".join([*lines, "MIME-Version: 1.0"])
 
 
-def compose(head: Head, mail: Rendered, recipient: str, message_id: int | None) -> Letter:
+def compose(
+    head: Head, mail: Rendered, recipient: str, message_id: int | None, files: Sequence[Attached] = ()
+) -> Letter:  # fmt: skip
     """Return the mail of one message; without an id (a test, a probe) nothing is tracked and there is no way out.
 
     In safe mode it goes to the one safe address, without copies.
@@ -89,28 +108,46 @@ def compose(head: Head, mail: Rendered, recipient: str, message_id: int | None) 
         body = links.with_tracked_links(body, message_id)
     if message_id is not None and head.track_opens:
         body = links.with_pixel(body, message_id)
-    lines = [head.lines, f"To: {safe or recipient}", f"Subject: {_subject(mail.subject)}"]
+    lines = [head.lines, f"To: {safe or ', '.join(head.to) or recipient}", f"Subject: {_subject(mail.subject)}"]
     lines.append(f"Date: {formatdate(clock.now().timestamp())}")
     if safe:
-        lines.append(f"X-OnTask-Original-To: {recipient}")
+        lines.append(f"X-OnTask-Original-To: {', '.join(head.to) or recipient}")
     if message_id is not None:
         lines.append(f"{MESSAGE_HEADER}: {message_id}")
-        # RFC 8058 §3.1: with this pair the mail program's own button works.
-        lines.append(f"List-Unsubscribe: <{links.unsubscribe_url(message_id)}>")
-        lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
+        if head.has_way_out:
+            # RFC 8058 §3.1: with this pair the mail program's own button works.
+            lines.append(f"List-Unsubscribe: <{links.unsubscribe_url(message_id)}>")
+            lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
     # Base64 has no "=_" but at its very end, so the boundary can't occur inside a part.
     boundary = f"=_{secrets.token_hex(8)}"
-    lines.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
-    raw = b"".join(
-        [
-            "\r\n".join(lines).encode(),
-            _part(boundary, "plain", mail.text),
-            _part(boundary, "html", _PAGE.format(body)),
-            f"\r\n--{boundary}--\r\n".encode(),
-        ]
-    )
+    outer = f"=_{secrets.token_hex(8)}"
+    kind = f'Content-Type: multipart/alternative; boundary="{boundary}"'
+    if files:
+        lines.append(f'Content-Type: multipart/mixed; boundary="{outer}"')
+        kind = f"\r\n--{outer}\r\n{kind}"
+    lines.append(kind)
+    parts = [
+        "\r\n".join(lines).encode(),
+        _part(boundary, "plain", mail.text),
+        _part(boundary, "html", _PAGE.format(body)),
+        f"\r\n--{boundary}--\r\n".encode(),
+    ]
+    if files:
+        parts += [*(_file(outer, file) for file in files), f"\r\n--{outer}--\r\n".encode()]
     copies = ((), ()) if safe else (head.cc, head.bcc)
-    return Letter(Envelope(head.sender, safe or recipient, *copies), raw)
+    to, *others = [safe] if safe else head.to or [recipient]
+    return Letter(Envelope(head.sender, to, *copies, also=others), b"".join(parts))
+
+
+def _file(boundary: str, file: Attached) -> bytes:
+    # RFC 6266 §4.1 and RFC 2231: the starred form carries any character, the plain one is for old mail programs.
+    plain = re.sub(r'[^\x20-\x7e]|["\\]', "_", file.name)
+    name = quote(file.name, safe="")
+    intro = (
+        f"\r\n--{boundary}\r\nContent-Type: {file.content_type}\r\nContent-Transfer-Encoding: base64\r\n"
+        f"Content-Disposition: attachment; filename=\"{plain}\";\r\n filename*=UTF-8''{name}\r\n\r\n"
+    )
+    return intro.encode() + encodebytes(file.body).replace(b"\n", b"\r\n")
 
 
 def _part(boundary: str, kind: str, text: str) -> bytes:

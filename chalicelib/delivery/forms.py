@@ -61,7 +61,7 @@ class SendForm:
             cc=split_addresses(self.cc), bcc=split_addresses(self.bcc), track_opens=self.track_opens,
             track_clicks=self.track_clicks, skip_rows=self.skip_rows, leave_out_bad=self.leave_out_bad,
             leave_out_duplicates=self.leave_out_duplicates, opens_column=self.opens_column if self.track_opens else "",
-            due_at=_moment(self.due_at, time_zone) if self.when == LATER else None, token=self.token,
+            due_at=moment(self.due_at, time_zone) if self.when == LATER else None, token=self.token,
         )  # fmt: skip
 
 
@@ -110,7 +110,11 @@ def guessed_column(columns: Iterable[SourceColumn]) -> int | None:
     return next((column.id for column in texts if "mail" in column.name.lower()), None)
 
 
-def _moment(text: str, time_zone: str) -> datetime:
+def moment(text: str, time_zone: str) -> datetime:
+    """Return the point in time that a browser's field says, read in the given zone.
+
+    Raises errors.Invalid (field `due_at`) when it says none.
+    """
     here: ZoneInfo = zone(time_zone)
     for pattern in LOCAL_FORMATS:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,18 +12,28 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from chalicelib import database, errors, logs
+from chalicelib.actions import service as actions
+from chalicelib.actions.kinds import Kind
 from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
 from chalicelib.delivery import doubt, notes, plan, repeats, service, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.compose import Head, compose
-from chalicelib.delivery.models import MAIL
+from chalicelib.delivery.compose import Attached, Head, compose
+from chalicelib.delivery.models import MAIL, Run
 from chalicelib.delivery.render import Rendered, Renderer
+from chalicelib.delivery.reporting import service as reporting
 from chalicelib.schedules import service as schedules
 from chalicelib.schedules.jobs import Task, job
 from chalicelib.settings import settings
 from chalicelib.tables import store
+from chalicelib.workflows.models import Workflow
 
 RESOLVE = "delivery.resolve"
+
+
+def kind_of(run_id: int) -> str:
+    """Return the kind of a run's action; nothing when the run is gone."""
+    with database.scope() as session:
+        return session.scalar(sa.select(Run.kind).where(Run.id == run_id)) or ""
 
 
 @job(service.PLAN)
@@ -31,6 +41,8 @@ def plan_run(task: Task) -> dict[str, Any]:
     """Write the run's messages; a run that can't be planned ends as failed, with the reason."""
     run_id = int(task.payload["run"])
     try:
+        if kind_of(run_id) == Kind.REPORT:
+            return {"planned": reporting.plan_run(run_id)}
         store.in_bulk(lambda session: service.make_opens_column(session, run_id))
         with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
             return {"planned": plan.plan(session, run_id)}
@@ -65,9 +77,20 @@ def deliver_test(task: Task, mailer: Mailer, sleep: Callable[[float], None] = ti
 
     Raises errors.Unavailable when it was not sent, errors.Invalid when it never will be.
     """
+    files: list[Attached] = []
     with database.scope() as session:
-        mail = _test_mail(session, task)
-    return _hand_over(mail, str(task.payload["to"]), mailer, sleep)
+        if task.payload.get("is_report"):
+            mail, files = _test_report(session, task)
+        else:
+            mail = _test_mail(session, task)
+    return _hand_over(mail, str(task.payload["to"]), mailer, sleep, files)
+
+
+def _test_report(session: Session, task: Task) -> tuple[Rendered, list[Attached]]:
+    workflow = session.get_one(Workflow, task.workflow_id)
+    action = actions.get(session, workflow.id, int(task.payload["action"]))
+    draft = reporting.draft(session, workflow, action, str(task.payload["subject"]))
+    return draft.mail, [file.attached() for file in draft.files]
 
 
 @job(notes.NOTE)
@@ -83,14 +106,16 @@ def deliver_note(task: Task, mailer: Mailer, sleep: Callable[[float], None] = ti
     return _hand_over(Rendered(str(task.payload["subject"]), shown, text), str(task.payload["to"]), mailer, sleep)
 
 
-def _hand_over(mail: Rendered, to: str, mailer: Mailer, sleep: Callable[[float], None]) -> dict[str, Any]:
+def _hand_over(
+    mail: Rendered, to: str, mailer: Mailer, sleep: Callable[[float], None], files: Sequence[Attached] = ()
+) -> dict[str, Any]:  # fmt: skip
     with database.scope() as session:
         throttle.ensure(session, MAIL)
         slot = throttle.reserve(session, MAIL, [1])
     if not isinstance(slot, throttle.Grant):
         raise errors.Unavailable("Other mails are leaving just now. This one follows in a minute.")
     sleep(max(0.0, slot.seconds_until_first()))
-    letter = compose(Head(correlation_id=logs.correlation_id()), mail, to, None)
+    letter = compose(Head(correlation_id=logs.correlation_id()), mail, to, None, files)
     try:
         mailer.send(letter.envelope, letter.raw, settings().ses_configuration_set, {})
     except NotSent as error:

@@ -31,6 +31,8 @@ SOFT_BOUNCE_RANK = 55
 
 # -- why a learner gets no message
 BAD, EMPTY, DUPLICATE, SUPPRESSED, EXCLUDED = "bad", "empty", "duplicate", "suppressed", "excluded"
+#: Why a report goes to nobody: it is about nobody.
+NOBODY = "nobody"
 #: Why an address gets no mail any more, beside BOUNCED and COMPLAINED.
 UNSUBSCRIBED = "unsubscribed"
 

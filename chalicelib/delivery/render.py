@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from typing import Any, Protocol
 
+from chalicelib.actions.reports.rows import thawed
 from chalicelib.delivery.details import criteria, plain_criteria
 from chalicelib.delivery.plain import plain_source, tidy
 
@@ -63,6 +65,8 @@ class Renderer:
         self._text = compile_template(
             plain_source(run.text), "text", time_zone=run.time_zone, criteria=plain_rubric
         )  # fmt: skip
+        self._tables: dict[str, Any] = run.details.get("tables", {})
+        self._links = [(file["label"], file["url"]) for file in run.details.get("files", []) if "url" in file]
         self._fixed = dict(run.attributes)
         self._convert = {name: convert for name, kind in run.value_types.items() if (convert := _CONVERTERS.get(kind))}
 
@@ -75,8 +79,15 @@ class Renderer:
         for name, convert in self._convert.items():
             if context.get(name) is not None:
                 context[name] = convert(context[name])
+        for key, about in self._tables.items():
+            context[key] = thawed(values.get(key, []), about["names"], about["types"])
         subject = " ".join(self._subject.render(context).split())[:MAX_SUBJECT_CHARACTERS]
-        return Rendered(subject, self._html.render(context), tidy(self._text.render(context)))
+        shown, plain = self._html.render(context), tidy(self._text.render(context))
+        if self._links:
+            items = "".join(f'<li><a href="{escape(url)}">{escape(name)}</a></li>' for name, url in self._links)
+            shown += f"<p>Files:</p><ul>{items}</ul>"
+            plain += "\n\nFiles:\n" + "\n".join(f"- {name}: {url}" for name, url in self._links)
+        return Rendered(subject, shown, plain)
 
 
 # JSON has one kind of number and no times; texts are shown by the column's type.

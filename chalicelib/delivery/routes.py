@@ -17,6 +17,7 @@ from chalicelib.actions.rubrics import unknown
 from chalicelib.delivery import forms, learners, queries, repeat_forms, repeats, service, sources
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY
 from chalicelib.delivery.order import Sendable, SendOrder
+from chalicelib.delivery.reporting import pages as report_pages
 from chalicelib.delivery.words import COUNTED, spoken
 from chalicelib.schedules import crontab, plans
 from chalicelib.settings import settings
@@ -35,6 +36,8 @@ SEND = "/workflows/{workflow_id}/actions/{action_id}/send"
 def show_send(request: Request, action_id: int) -> Answer:
     """Show the form with the choices of the last time, and what they come to."""
     action = _action(request, action_id)
+    if action.kind == Kind.REPORT:
+        return report_pages.show(request, action)
     found = sources.read(request.session, request.workflow.id, action.id)
     form = forms.first(request.user, found, queries.defaults(request.session, action, request.workflow.id, found))
     return _page(request, action, found, form)
@@ -44,6 +47,8 @@ def show_send(request: Request, action_id: int) -> Answer:
 def confirm_send(request: Request, action_id: int) -> Answer:
     """Start the run; a refused form comes back as it was typed."""
     action = _action(request, action_id)
+    if action.kind == Kind.REPORT:
+        return report_pages.confirm(request, action)
     form = forms.from_values(request.form)
     try:
         order = form.order(request.user.time_zone)
@@ -72,6 +77,8 @@ def _repeat(request: Request, action: Sendable, order: SendOrder) -> Answer:
 def show_receipt(request: Request, action_id: int) -> Answer:
     """Show what the form comes to while somebody fills it in; nothing is stored."""
     action = _action(request, action_id)
+    if action.kind == Kind.REPORT:
+        return report_pages.receipt(request, action)
     form = forms.from_values(request.form)
     found = sources.read(request.session, request.workflow.id, action.id)
     problems = _live_problems(found, form, request.user.time_zone)
@@ -89,8 +96,10 @@ def find_learners(request: Request, action_id: int) -> Answer:
 
 @page(bp, SEND + "/sample/{row_id}", role=WorkflowRole.EDITOR)
 def show_sample(request: Request, action_id: int, row_id: int) -> Answer:
-    """Show one learner's mail, for the frame in the receipt."""
+    """Show one learner's mail, for the frame in the receipt; a report is the same whatever the row."""
     action = _action(request, action_id)
+    if action.kind == Kind.REPORT:
+        return report_pages.sample(request, action)
     return document(learners.sample(request.session, request.workflow, action, row_id))
 
 

@@ -13,9 +13,11 @@ from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.delivery import learners, models, queries, reports, service, words
 from chalicelib.delivery.chart import chart
+from chalicelib.delivery.reporting import files as report_files
+from chalicelib.delivery.reporting import service as reporting
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, document, redirect, render
+from chalicelib.web.responses import Answer, document, redirect, redirect_to, render
 from chalicelib.web.templates import plural
 
 bp = Blueprint(__name__)
@@ -49,8 +51,10 @@ def list_runs(request: Request) -> Answer:
 
 @page(bp, RUN, role=WorkflowRole.VIEWER)
 def show_run(request: Request, run_id: int) -> Answer:
-    """Show one run."""
+    """Show one run; with `file` lead to a file of a report."""
     run = queries.run(request.session, request.workflow.id, run_id)
+    if number := request.query.whole("file"):
+        return redirect_to(reporting.link(run, number))
     return render("delivery/run.html", **(_live(request, run) | _learners(request, run)))
 
 
@@ -168,7 +172,8 @@ def _live(request: Request, run: models.Run) -> dict[str, Any]:
     left = totals.queued + totals.sending
     seconds_to_undo = (run.release_at - clock.now()).total_seconds() if run.release_at else 0.0
     return {
-        "run": run, "totals": totals, "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
+        "run": run, "totals": totals, "files": report_files.names(run.details.get("files", [])),
+        "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
         "action_name": reports.action_name(request.session, run.action_id),
         "undo_seconds": max(0, int(seconds_to_undo)) if run.state == models.HELD else 0,
         "is_open": _is_open(run), "spoken": words.spoken,

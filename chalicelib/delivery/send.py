@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -23,6 +24,7 @@ from chalicelib.delivery.compose import Head, Letter, compose
 from chalicelib.delivery.models import Run
 from chalicelib.delivery.outbox import Claimed, Outcome
 from chalicelib.delivery.render import Renderer
+from chalicelib.delivery.reporting import files as report_files
 from chalicelib.logs import logger
 from chalicelib.settings import settings
 
@@ -53,6 +55,7 @@ class _Writing:
     renderer: Renderer | None
     head: Head
     problem: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -202,7 +205,11 @@ class Sender:
         slice_.outcomes += [Outcome(message.id, "not_sent", now) for message in pending]
 
     def _deliver_one(self, message: Claimed) -> Outcome:
-        letter = self._letter(message)
+        try:
+            letter = self._letter(message)
+        except errors.Unavailable:  # its files can't be read just now
+            self._trouble.wait_seconds = UNREACHABLE_SECONDS
+            return Outcome(message.id, "not_sent", clock.now())
         if isinstance(letter, str):
             return Outcome(message.id, "failed", clock.now(), letter)
         try:
@@ -229,8 +236,9 @@ class Sender:
             return writing.problem
         try:
             mail = writing.renderer.render(message.values, message.flags)
-            return compose(writing.head, mail, message.recipient, message.id)
-        except errors.Invalid as error:
+            files = report_files.attached(message.run_id, writing.details) if writing.details.get("files") else ()
+            return compose(writing.head, mail, message.recipient, message.id, files)
+        except (errors.Invalid, errors.NotFound) as error:
             return error.message
         except (ValueError, TypeError, LookupError, ArithmeticError):
             about = {"message_id": message.id, logs.KEY: writing.head.correlation_id}
@@ -286,6 +294,6 @@ class Sender:
 
 def _writing(run: Run) -> _Writing:
     try:
-        return _Writing(Renderer(run), Head.of(run))
+        return _Writing(Renderer(run), Head.of(run), details=run.details)
     except errors.Invalid as error:
         return _Writing(None, Head.of(run), error.message)

@@ -61,7 +61,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
 
     The form's token makes it safe to confirm twice. Raises errors.Invalid (fields named as in SendOrder).
     """
-    if known := _confirmed(session, workflow.id, order.token):
+    if known := confirmed(session, workflow.id, order.token):
         return known
     found = sources.read(session, workflow.id, action.id)
     check(found, order)
@@ -86,21 +86,26 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
         correlation_id=logs.correlation_id(), schedule_id=order.schedule_id, only_new=order.only_new,
     )  # fmt: skip
+    return start(session, action, run, defaults_of(run, order))
+
+
+def start(session: Session, action: Sendable, run: Run, defaults: dict[str, Any]) -> Run:
+    """Add a run that was checked, ask for its planning, and remember the choices; the same form twice is one run."""
     try:
         with session.begin_nested():
             session.add(run)
     except IntegrityError:  # the same form, sent twice at the same moment
-        if known := _confirmed(session, workflow.id, order.token):
+        if known := confirmed(session, run.workflow_id, run.token or ""):
             return known
         raise
     throttle.ensure(session, MAIL)
     schedules.enqueue(
-        session, PLAN, {"run": run.id}, workflow_id=workflow.id, user_id=user_id, due_at=order.due_at
+        session, PLAN, {"run": run.id}, workflow_id=run.workflow_id, user_id=run.user_id, due_at=run.due_at
     )  # fmt: skip
-    action.send_defaults = defaults_of(run, order)
+    action.send_defaults = defaults
     audit.record(
-        session, "run_confirmed", workflow_id=workflow.id, user_id=user_id, action_id=action.id, run_id=run.id,
-        name=action.name, due_at=order.due_at.isoformat() if order.due_at else None,
+        session, "run_confirmed", workflow_id=run.workflow_id, user_id=run.user_id, action_id=action.id, run_id=run.id,
+        name=action.name, due_at=run.due_at.isoformat() if run.due_at else None,
     )  # fmt: skip
     return run
 
@@ -162,7 +167,8 @@ def _check_audience(
         raise Nobody("Nobody would get this message. Look at the filter and at who is left out.")
 
 
-def _confirmed(session: Session, workflow_id: int, token: str) -> Run | None:
+def confirmed(session: Session, workflow_id: int, token: str) -> Run | None:
+    """Return the run that the form with this token has made; None when it has made none."""
     if not token:
         return None
     return session.scalar(select(Run).where(Run.workflow_id == workflow_id, Run.token == token))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.actions.language.names import Names, of_message
-from chalicelib.actions.language.syntax import Output, TemplateError
+from chalicelib.actions.language.syntax import PERSONAL, Allowed, Output, TemplateError
 from chalicelib.actions.language.translate import ids_to_names, names_to_ids, outdated, references, shows_rubric
 from chalicelib.delivery.order import MAX_SUBJECT_LENGTH
 from chalicelib.formulas.columns import ColumnInfo
@@ -92,8 +92,8 @@ def remember(session: Session, action_id: int, choices: dict[str, Any]) -> None:
     session.execute(text(statement), {"id": action_id, "choices": json.dumps(choices)})
 
 
-def subject_by_ids(sources: Sources, subject: str) -> str:
-    """Return a subject as it is stored, from one that people wrote.
+def subject_by_ids(sources: Sources, subject: str, allowed: Allowed = PERSONAL) -> str:
+    """Return a subject as it is stored, from one that people wrote; `allowed` says what it may show.
 
     Raises errors.Invalid (field `subject`) when it is empty, too long or has a mistake.
     """
@@ -104,7 +104,7 @@ def subject_by_ids(sources: Sources, subject: str) -> str:
         message = f"Use at most {MAX_SUBJECT_LENGTH} characters; this has {len(subject)}."
         raise errors.Invalid("The subject is too long.", {"subject": message})
     try:
-        return names_to_ids(subject, sources.names, "text")
+        return names_to_ids(subject, sources.names, "text", allowed)
     except TemplateError as error:
         raise errors.Invalid("The subject has a mistake.", {"subject": error.message}) from error
 

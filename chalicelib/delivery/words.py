@@ -38,6 +38,7 @@ REASONS: dict[str, str] = {
     models.DUPLICATE: "same address as another learner",
     models.SUPPRESSED: "gets no more mail: an earlier one bounced, was marked as spam, or they unsubscribed",
     models.EXCLUDED: "left out by you",
+    models.NOBODY: "it was about nobody, and you chose not to send it then",
 }
 
 #: The same after a number, in the receipt.

@@ -243,8 +243,13 @@ _BOOK = {
 
 def filename(names: Sequence[str], ending: str, now: datetime) -> str:
     """Return what the file is called on people's machines: the workflow's name, the view's, and the day."""
-    plain = [" ".join(re.sub(r'[\x00-\x1f/\\:*?"<>|]', " ", name).split()).strip(". ")[:100] for name in names]
+    plain = [plain_name(name) for name in names]
     return f"{' – '.join(name for name in plain if name) or 'table'} {now:%Y-%m-%d}.{ending}"
+
+
+def plain_name(name: str) -> str:
+    """Return a name as a part of a file's; nothing when no sign of it may be in one."""
+    return " ".join(re.sub(r'[\x00-\x1f/\\:*?"<>|]', " ", name).split()).strip(". ")[:100]
 
 
 def temporary() -> IO[bytes]:

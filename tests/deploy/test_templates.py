@@ -23,7 +23,10 @@ STAGES = sorted(CONFIG["stages"])
 #: that may sleep never has more than 2,000.
 CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360}
 #: Stars that stand for one installation's log streams, alarms, or files of one kind.
-NARROW = r"lambda/ontask-\$\{Stage\}[\w-]*:\*$|schedule/ontask-\$\{Stage\}/due-\*$|\$\{Bucket\}/(uploads|exports)/\*$"
+NARROW = (
+    r"lambda/ontask-\$\{Stage\}[\w-]*:\*$|schedule/ontask-\$\{Stage\}/due-\*$"
+    r"|\$\{Bucket\}/(uploads|exports|reports)/\*$"
+)
 #: Statements of the templates that say `*`, and why each may.
 STARS = {
     "OnlyOverTls": "it denies",
@@ -114,7 +117,7 @@ def test_the_bucket_is_private_encrypted_and_versioned() -> None:
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     assert bucket["BucketEncryption"]
     rules = bucket["LifecycleConfiguration"]["Rules"]
-    assert {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule} == {"uploads/", "exports/"}
+    assert {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule} == {"uploads/", "exports/", "reports/"}
     (cors,) = bucket["CorsConfiguration"]["CorsRules"]
     assert cors["AllowedOrigins"] == [{"Ref": "SiteOrigin"}]
     (policy,) = of_type("base", "AWS::S3::BucketPolicy").values()

@@ -18,8 +18,10 @@ document.querySelector("[data-insert]")?.addEventListener("change", (event) => {
 
 function showWhatCounts() {
   document.getElementById("later").hidden = !document.getElementById("when-later").checked;
-  document.getElementById("again").hidden = !document.getElementById("when-again").checked;
-  document.getElementById("opens").hidden = !document.getElementById("f-track_opens").checked;
+  const again = document.getElementById("again");
+  if (again) again.hidden = !document.getElementById("when-again").checked;
+  const opens = document.getElementById("opens");
+  if (opens) opens.hidden = !document.getElementById("f-track_opens").checked;
 }
 
 // The server says in words what is wrong; the field itself has to say that something is.
