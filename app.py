@@ -123,6 +123,29 @@ def static_file() -> Response:
     return Response(body if kind in static.BINARY_TYPES else body.decode(), headers=headers)
 
 
+#: What programs send, and how; Chalice refuses everything else before we could say so in JSON.
+API_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+API_CONTENT_TYPES = [
+    "application/json", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "text/csv",
+]  # fmt: skip
+
+
+@app.route("/api/v1/{proxy+}", methods=API_METHODS, content_types=API_CONTENT_TYPES)
+def api_v1() -> Response:
+    """Answer a program that was written for OnTask 11."""
+    from chalicelib import programs
+
+    return programs.respond(app.current_request)
+
+
+@app.route("/api/v2/{proxy+}", methods=API_METHODS, content_types=API_CONTENT_TYPES)
+def api_v2() -> Response:
+    """Answer a program."""
+    from chalicelib import programs
+
+    return programs.respond(app.current_request)
+
+
 @app.on_sqs_message(queue=settings().jobs_queue, batch_size=1, maximum_concurrency=AT_ONCE)
 def work_job(event: SQSEvent) -> functions.Failures:
     """Do imports, exports, planning."""

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 import app  # all routes declare themselves
-from chalicelib import clock
+from chalicelib import clock, programs
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import Role, WorkflowRole
 from chalicelib.actions.reports.models import Attachment
@@ -26,6 +26,7 @@ from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Member, Workflow
 from tests.conftest import Browser, Page, launched, make_user, signed_in
 from tests.factories import make_action, make_condition, make_table
+from tests.programs import Answer, Program, program
 
 ROUTES = sorted(declarations, key=str)
 IN_WORKFLOWS = [route for route in ROUTES if isinstance(declarations[route], WorkflowRole)]
@@ -116,10 +117,13 @@ def test_a_form_from_another_site_changes_nothing(
 
 
 def test_every_route_says_who_may_come() -> None:
-    """One that is declared to Chalice alone is open to everybody: health, files, the pixel and links of mails."""
+    """One that is declared to Chalice alone is open to everybody: health, files, the pixel and links of mails.
+
+    Those of programs have declarations of their own, see below.
+    """
     served = {(method, path) for path, methods in app.app.routes.items() for method in methods}
     assert {path for _, path in served - set(declarations)} == {
-        "/healthz", "/static/{proxy+}", "/o/{token}", "/c/{token}",
+        "/healthz", "/static/{proxy+}", "/o/{token}", "/c/{token}", "/api/v1/{proxy+}", "/api/v2/{proxy+}",
     }  # fmt: skip
     assert set(declarations) <= served
 
@@ -242,3 +246,50 @@ def test_ones_own_objects_are_there(session: Session, user: User, workflow: Work
         if route[0] == "GET" and all(browser.get(path).status == 404 for path in paths(route[1], ids))
     }  # fmt: skip
     assert hidden <= NOT_YET
+
+
+#: Addresses of programs.
+CLOSED = sorted(
+    ((one.method, one.path) for one in programs.declarations if not one.is_open), key=str
+)  # fmt: skip
+NEEDED = {(one.method, one.path): one.role for one in programs.declarations}
+CLOSED_IN_WORKFLOWS = [route for route in CLOSED if NEEDED[route] is not None]
+
+
+def call(client: Program, route: tuple[str, str], workflow: Workflow | None = None) -> Answer:
+    method, pattern = route
+    path = pattern.replace("{workflow_id}", str(workflow.id if workflow else 999_999))
+    path = re.sub(r"{\w+_id}", "999999", path)
+    return client.send(method, re.sub(r"{\w+}", "nothing", path), {})
+
+
+@pytest.mark.parametrize("route", CLOSED, ids=" ".join)
+def test_a_program_needs_a_token_of_an_instructor(session: Session, workflow: Workflow, route: tuple[str, str]) -> None:
+    assert call(Program(), route, workflow).status == 401
+    assert call(Program("0" * 40), route, workflow).status == 401
+    learner = make_user(session, "learner@uni.example", Role.LEARNER)
+    assert call(program(session, learner), route, workflow).status == 403
+
+
+@pytest.mark.parametrize("route", CLOSED, ids=" ".join)
+def test_a_token_for_reading_changes_nothing(
+    session: Session, user: User, workflow: Workflow, route: tuple[str, str]
+) -> None:
+    answer = call(program(session, user, "read"), route, workflow)
+    assert (answer.status == 403) == (route[0] != "GET")
+
+
+@pytest.mark.parametrize("route", CLOSED_IN_WORKFLOWS, ids=" ".join)
+def test_a_program_may_do_in_a_workflow_what_its_person_may(
+    session: Session, workflow: Workflow, route: tuple[str, str]
+) -> None:
+    assert call(program(session, make_user(session, "stranger@uni.example")), route, workflow).status == 404
+    needed = NEEDED[route]
+    assert needed is not None
+    for role in WorkflowRole:
+        status = call(program(session, member(session, workflow, role)), route, workflow).status
+        assert status != 500
+        assert (status == 403) == (not role.covers(needed)), f"a {role} and {route}"
+        if status == 204:
+            workflow.deleted_at = None  # for the roles that follow
+            session.flush()

@@ -94,3 +94,38 @@ class FailedSignIn(Base):
     count: Mapped[int]
     blocked_until: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class ApiToken(Base):
+    """What a program of a person shows instead of a password; only the token's SHA-256 is kept.
+
+    `scope` is a value of `accounts.tokens.Scope`.
+    """
+
+    __tablename__ = "api_token"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    scope: Mapped[str]
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+
+class SavedAnswer(Base):
+    """What a program was told when it sent something under a key of its own, so that sending it again is harmless.
+
+    `request_hash` is of all that was asked; `status` is 0 while that is being done.
+    """
+
+    __tablename__ = "saved_answer"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[str]
+    status: Mapped[int] = mapped_column(default=0)
+    headers: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    body: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime] = mapped_column(index=True)

@@ -6,8 +6,8 @@ from zoneinfo import available_timezones
 
 from chalice import Blueprint
 
-from chalicelib import errors
-from chalicelib.accounts import home, passwords, personal_links, service, sessions, visits
+from chalicelib import clock, errors
+from chalicelib.accounts import home, passwords, personal_links, service, sessions, tokens, visits
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import STAFF
 from chalicelib.web import cookies
@@ -131,12 +131,14 @@ def show_profile(request: Request) -> Answer:
     return _profile(request, {})
 
 
-def _profile(request: Request, problems: dict[str, str]) -> Answer:
+def _profile(request: Request, problems: dict[str, str], *, new_token: str = "") -> Answer:
     status = 422 if problems else 200
     zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
     return render(
         "accounts/profile.html", status=status, zones=zones, problems=problems, form=request.form.as_dict(),
         visits=visits.of_user(request.session, request.user.id, request.session_id),
+        tokens=tokens.of_user(request.session, request.user.id), lifetimes=tokens.LIFETIMES, new_token=new_token,
+        may_have_tokens=request.user.role in STAFF, now=clock.now(),
     )  # fmt: skip
 
 
@@ -159,6 +161,22 @@ def end_sessions(request: Request) -> Answer:
         return redirect("accounts.show_profile", flash="You are signed out everywhere else.")
     visits.end(request.session, request.user.id, request.form.get("end"))
     return redirect("accounts.show_profile", flash="That session is over.")
+
+
+@page(bp, "/me/tokens", method="POST", access=Access.STAFF)
+def change_tokens(request: Request) -> Answer:
+    """Make a token for a program and show it, this once; or revoke one (`revoke`, its id)."""
+    if (token_id := request.form.whole("revoke")) is not None:
+        name = tokens.revoke(request.session, request.user.id, token_id)
+        return redirect("accounts.show_profile", flash=f"“{name}” can’t come in any more.")
+    try:
+        made = tokens.make(
+            request.session, request.user, request.form.get("program"), request.form.get("scope"),
+            request.form.whole("days"),
+        )  # fmt: skip
+    except errors.Invalid as error:
+        return _profile(request, error.fields)
+    return _profile(request, {}, new_token=made)
 
 
 @page(bp, "/me/password", method="POST", access=Access.SIGNED_IN)

@@ -117,6 +117,8 @@ WORDS = {
     "user_created": "created an account",
     "password_changed": "changed a password",
     "signed_in": "signed in",
+    "token_made": "let a program in, called",
+    "token_revoked": "let a program in no longer, called",
     "became_instructor": "became an instructor by the word of an LMS",
     "launch_refused": "sent somebody from an LMS who was refused",
 }

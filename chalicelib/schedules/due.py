@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete
 
 from chalicelib import clock, database
-from chalicelib.accounts import once, sessions
+from chalicelib.accounts import once, repeats, sessions
 from chalicelib.actions.surveys import answers
 from chalicelib.delivery import due as delivery
 from chalicelib.delivery import throttle
@@ -41,6 +41,7 @@ def tidy() -> None:
     with database.scope() as session:
         sessions.remove_expired(session)
         once.forget_old(session)
+        repeats.forget_old(session)
         for workflow_id in learners.with_column(session):
             service.enqueue_once(session, learners.REFRESH, workflow_id)
         trash.ask_purge(session)

@@ -81,6 +81,17 @@ def get(session: Session, workflow_id: int, user_id: int, kind: str, job_id: int
     return job
 
 
+def own(session: Session, user_id: int, job_id: int) -> Job:
+    """Return a job that this user started, of whatever kind.
+
+    Raises errors.NotFound when there is none.
+    """
+    job = session.get(Job, job_id)
+    if job is None or job.user_id != user_id:
+        raise errors.NotFound("There is no such job.")
+    return job
+
+
 def find(session: Session, workflow_id: int, user_id: int | None, kind: str, payload: dict[str, Any]) -> Job | None:
     """Return the latest job of this kind whose payload has these values; None when there is none."""
     query = select(Job).where(Job.workflow_id == workflow_id, Job.kind == kind, Job.payload.contains(payload))
