@@ -35,6 +35,7 @@ from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.exchange.routes import bp as exchange
 from chalicelib.logs import logger
 from chalicelib.settings import check_installation, settings
+from chalicelib.tables.change_routes import bp as table_changes
 from chalicelib.tables.charts.routes import bp as charts
 from chalicelib.tables.columns.routes import bp as columns
 from chalicelib.tables.columns.step_routes import bp as column_steps
@@ -74,6 +75,7 @@ BLUEPRINTS = (
     columns,
     conditions,
     downloads,
+    table_changes,
     exchange,
     history,
     launches,

@@ -17,6 +17,7 @@ from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
 from chalicelib.logs import logger
 from chalicelib.schedules import due, jobs
+from chalicelib.tables import changes as table_jobs
 from chalicelib.tables.history import jobs as history_jobs
 from chalicelib.tables.uploads import jobs as upload_jobs
 from chalicelib.workflows import jobs as workflow_jobs
@@ -33,6 +34,7 @@ JOB_MODULES = (
     exchange_jobs,
     history_jobs,
     repeats,
+    table_jobs,
     upload_jobs,
     workflow_jobs,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, errors, logs, metrics
@@ -100,9 +100,17 @@ def find(session: Session, workflow_id: int, user_id: int | None, kind: str, pay
     return session.scalar(query.order_by(Job.id.desc()).limit(1))
 
 
+def find_open(
+    session: Session, workflow_id: int, user_id: int | None, kind: str, payload: dict[str, Any]
+) -> Job | None:
+    """Return what `find` does, if that job waits or is being done."""
+    found = find(session, workflow_id, user_id, kind, payload)
+    return found if found is not None and found.state in {QUEUED, RUNNING} else None
+
+
 def remember(session: Session, job_id: int, **values: Any) -> None:
     """Note in the caller's transaction what the job has made, for its next attempt. Report nothing after it."""
-    changed = Job.payload.op("||")(func.jsonb_build_object(*(item for pair in values.items() for item in pair)))
+    changed = Job.payload.op("||")(literal(values, Job.payload.type))
     session.execute(update(Job).where(Job.id == job_id).values(payload=changed))
 
 

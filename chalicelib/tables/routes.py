@@ -217,20 +217,6 @@ def _changed(request: Request, error: writing.Changed) -> str:
     return f"Somebody changed this meanwhile: it is now {now}. Save to put your value in its place."
 
 
-@page(bp, "/workflows/{workflow_id}/table/changes/{event_id}/undo", method="POST", role=WorkflowRole.EDITOR)
-def undo_change(request: Request, event_id: int) -> Answer:
-    """Take back a change of a cell or the deletion of a learner or column."""
-    try:
-        undone = service.take_back(request.session, request.workflow, request.user.id, event_id)
-    except writing.Changed:
-        raise errors.Conflict("The value was changed again meanwhile, so it was left as it is.") from None
-    if request.wants_part:  # from the message over the table: stay where one is
-        return Answer(headers={"HX-Refresh": "true"}, flash=Flash(undone.message))
-    if undone.row_id is None:
-        return redirect("tables.show_table", workflow_id=request.workflow.id, flash=undone.message)
-    return redirect("tables.show_row", workflow_id=request.workflow.id, row_id=undone.row_id, flash=undone.message)
-
-
 @page(bp, "/workflows/{workflow_id}/table/new", role=WorkflowRole.EDITOR)
 def show_new_row(request: Request) -> Answer:
     """Show the form for one more learner."""

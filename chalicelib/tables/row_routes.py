@@ -9,7 +9,8 @@ from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.tables import cells, forms, queries, rows, service, state
+from chalicelib.tables import cells, changes, forms, queries, rows, service, state
+from chalicelib.tables.change_routes import make
 from chalicelib.tables.models import Column
 from chalicelib.tables.routes import zone_of
 from chalicelib.web.page import page
@@ -84,37 +85,17 @@ def change_rows(request: Request) -> Answer:
         raise errors.Invalid(shown.problem)
     ids = None if request.form.checked("all") else request.form.wholes("row")
     if request.form.get("action") == "delete":
-        return _delete(request, shown, ids)
+        return make(request, changes.DELETE) if request.form.checked("sure") else _review(request, shown, ids, None, {})
     return _set(request, shown, ids)
-
-
-def _delete(request: Request, shown: state.State, ids: list[int] | None) -> Answer:
-    if not request.form.checked("sure"):
-        return _review(request, shown, ids, None, {})
-    number, event_id = rows.delete(request.session, request.workflow, request.user.id, shown.scope, ids)
-    message = f"{rows.plural_learners(number)} {'is' if number == 1 else 'are'} not in the table any more."
-    return _done(request, shown, message if number else "Nobody was deleted.", event_id)
 
 
 def _set(request: Request, shown: state.State, ids: list[int] | None) -> Answer:
     column = queries.column(request.session, request.workflow.id, request.form.whole("column") or 0)
     try:
         rows.refuse_fixed([column])
-        if not request.form.checked("sure"):
-            return _review(request, shown, ids, column, {})
-        value = cells.read(request.form.get("value"), column, zone_of(request))
-        number, event_id = rows.set_column(
-            request.session, request.workflow, request.user.id, shown.scope, ids, column, value
-        )  # fmt: skip
+        return make(request, changes.SET) if request.form.checked("sure") else _review(request, shown, ids, column, {})
     except errors.Invalid as error:
         return _review(request, shown, ids, column, {"value": error.message})
-    message = f"“{column.name}” is set for {rows.plural_learners(number)}."
-    return _done(request, shown, message if number else "They had this value already.", event_id)
-
-
-def _done(request: Request, shown: state.State, message: str, event_id: int | None) -> Answer:
-    flash = Flash(message, undo_url=_undo(request, event_id) if event_id else "")
-    return redirect("tables.show_table", workflow_id=request.workflow.id, flash=flash, **shown.address())
 
 
 def _review(

@@ -19,8 +19,6 @@ from chalicelib.tables.scope import Scope
 from chalicelib.tables.writing import Undone, add_to_count, kept, label, record, writing
 from chalicelib.workflows.models import Workflow
 
-#: So many rows can be changed while somebody waits for the page.
-MAX_ROWS = 100_000
 GONE = "This learner is not in the table any more."
 
 
@@ -129,12 +127,6 @@ def count(session: Session, scope: Scope, row_ids: Sequence[int] | None) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(chosen(scope, row_ids).subquery())) or 0
 
 
-def _check_number(session: Session, scope: Scope, row_ids: Sequence[int] | None) -> None:
-    if (number := count(session, scope, row_ids)) > MAX_ROWS:
-        message = f"These are {number:,} learners; at most {MAX_ROWS:,} can be changed at once. Filter them first."
-        raise errors.Limit(message, 413)
-
-
 def set_column(
     session: Session, workflow: Workflow, user_id: int, scope: Scope, row_ids: Sequence[int] | None, column: Column,
     value: Any,
@@ -142,10 +134,9 @@ def set_column(
     """Give the cells of a column one value, which must fit it, in some rows of the scope (None: in all of them).
 
     Returns how many changed and the id of the event by which they get their values back. Raises errors.Invalid for a
-    column that can't be written like this, errors.Limit for too many rows.
+    column that can't be written like this.
     """
     refuse_fixed([column])
-    _check_number(session, scope, row_ids)
     name = f"c{column.id}"
 
     def work() -> tuple[int, int | None]:
@@ -178,9 +169,8 @@ def delete(
 ) -> tuple[int, int | None]:
     """Delete some rows of the scope (None: all of them).
 
-    Returns how many and the id of the event by which they come back. Raises errors.Limit for too many rows.
+    Returns how many and the id of the event by which they come back.
     """
-    _check_number(session, scope, row_ids)
 
     def work() -> tuple[int, int | None]:
         event_id = record(session, workflow, user_id, "rows_deleted", name="")

@@ -38,6 +38,10 @@ LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
 Result = TypeVar("Result")
 
 
+class InUse(errors.Conflict):
+    """Raised when somebody else holds the table; the same again may go well in a moment."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One column of a table: its id, its type (a key of TYPES) and whether it tells learners apart."""
@@ -102,7 +106,7 @@ def lock_for_bulk(session: Session, workflow_id: int) -> None:
 def lock_for_rows(session: Session, workflow_id: int) -> None:
     """Take the lock that writing rows needs: first thing in a transaction that changes cells or rows.
 
-    Raises errors.Conflict when a bulk change holds the table for more than 3 s.
+    Raises InUse when a bulk change holds the table for more than 3 s.
     """
     session.execute(text(f"SET LOCAL lock_timeout = '{ROW_LOCK_SECONDS}s'"))
     try:
@@ -112,7 +116,7 @@ def lock_for_rows(session: Session, workflow_id: int) -> None:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         message = "New data is being added to the table just now. Nothing was changed; please try again in a moment."
-        raise errors.Conflict(message) from error
+        raise InUse(message) from error
 
 
 def create_table(session: Session, workflow_id: int, fields: Iterable[Field], *, first_free: int = 1) -> None:

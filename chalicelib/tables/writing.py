@@ -55,7 +55,7 @@ def writing(
             _refuse_taken(session, workflow, columns, values, field, error)
         if state in {store.LOCK_NOT_AVAILABLE, store.DEADLOCK}:
             message = "Somebody else is changing this learner just now. Nothing was changed; please try again."
-            raise errors.Conflict(message) from error
+            raise store.InUse(message) from error
         raise
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from chalicelib import database
 from chalicelib.exchange import service as exchange
 from chalicelib.schedules import service as schedules
-from chalicelib.tables import queries
+from chalicelib.tables import changes, queries
 from chalicelib.workflows.models import Workflow
 from tests.exchange.test_pages import deliver
 from tests.faults.mortal import Worker, posted
@@ -124,9 +124,31 @@ def import_creating(course: Course, folder: Path) -> Order:
     return due(course)
 
 
+def by_job(ask: Callable[[Course, Path], Order]) -> Callable[[Course, Path], Order]:
+    """The same change of a table that is too large to wait for."""
+
+    def order(course: Course, folder: Path) -> Order:
+        form = ask(course, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(changes, "AT_ONCE", 0)
+            answer = course.browser.request("POST", form["path"], form["body"])
+        assert "/table/work/" in answer.location
+        return due(course)
+
+    return order
+
+
+def dealing(course: Course, _folder: Path) -> Order:
+    course.add(CLASS)
+    groups = {"name": "Group", "type": "text", "values": "A\nB", "seed": "7"}
+    return posted(course.browser, f"{course.path}/columns/new/groups", groups)
+
+
 STAGES = {
     "reading": reading, "first import": first_import, "merge": merge, "flush of the rows": flush("rows"),
     "flush of everything": flush("all"), "retype": retype, "bulk set": bulk_set, "bulk delete": bulk_delete,
+    "retype by a job": by_job(retype), "bulk set by a job": by_job(bulk_set),
+    "bulk delete by a job": by_job(bulk_delete), "groups by a job": by_job(dealing),
     "restoring": restoring, "reading of an import": import_reading, "creating of an import": import_creating,
 }  # fmt: skip
 

@@ -65,15 +65,30 @@ def add_formula(session: Session, workflow: Workflow, user_id: int, details: Det
     Raises errors.Invalid and errors.Conflict as `add` does.
     """
     with shape.locked(session, workflow):
+        check_formula(session, workflow, details, recipe)
         columns = queries.infos(session, workflow.id)
-        if found := recipes.problem(recipe, columns):
-            raise errors.Invalid(found, {"sources": found})
         made = {**vars(details), "type": recipes.result_type(recipe, columns)}
         column = _made(session, workflow, Details(**made), recipe.stored())
         formulas.prepare(session, recipe, workflow.time_zone)
         _fill(session, workflow, {column.id: formulas.expression(recipe, columns)})
         _record(session, workflow, user_id, "column_computed", column)
     return column
+
+
+def check_formula(session: Session, workflow: Workflow, details: Details, recipe: Recipe) -> None:
+    """Raise errors.Invalid with a message for each field of a new formula column that can't stay."""
+    if found := recipes.problem(recipe, queries.infos(session, workflow.id)):
+        raise errors.Invalid(found, {"sources": found})
+    check(session, workflow, details)
+
+
+def check(session: Session, workflow: Workflow, details: Details) -> None:
+    """Raise errors.Invalid with a message for each field of a new column that can't stay."""
+    problems = naming.details_problems(details.description, details.active_from, details.active_until)
+    if found := naming.name_problem(session, workflow.id, names.tidy(details.name)):
+        problems["name"] = found
+    if problems:
+        raise errors.Invalid(next(iter(problems.values())), problems)
 
 
 def _fill(session: Session, workflow: Workflow, values: Mapping[int, str], source: str = "") -> None:
@@ -120,14 +135,9 @@ def clone(session: Session, workflow: Workflow, user_id: int, original: Column) 
 def _made(
     session: Session, workflow: Workflow, details: Details, recipe: dict[str, Any] | None = None
 ) -> Column:  # fmt: skip
-    name = names.tidy(details.name)
-    problems = naming.details_problems(details.description, details.active_from, details.active_until)
-    if found := naming.name_problem(session, workflow.id, name):
-        problems["name"] = found
-    if problems:
-        raise errors.Invalid(next(iter(problems.values())), problems)
+    check(session, workflow, details)
     column = Column(
-        workflow_id=workflow.id, name=name, type=details.type, is_key=False, position=0,
+        workflow_id=workflow.id, name=names.tidy(details.name), type=details.type, is_key=False, position=0,
         description=details.description.strip(), allowed_values=details.allowed, active_from=details.active_from,
         active_until=details.active_until, recipe=recipe, created_at=clock.now(),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -112,33 +112,78 @@ def _time_zone(session: Session, workflow_id: int) -> str:
     return session.scalar(text("SELECT time_zone FROM ontask.workflow WHERE id = :id"), {"id": workflow_id}) or "UTC"
 
 
-def recompute(session: Session, workflow: Workflow, user_id: int, column: Column, *, keep: bool | None = None) -> str:
+@dataclass(frozen=True)
+class Recomputed:
+    """What was done, in words, and the version of the table as it was before, when values may have changed."""
+
+    message: str
+    version_id: int | None = None
+
+
+def recompute(
+    session: Session, workflow: Workflow, user_id: int, column: Column, *, keep: bool | None = None,
+    recipe: Recipe | None = None,
+) -> Recomputed:  # fmt: skip
     """Work a formula column out again, and keep it up to date from now on (`keep`) or not any more.
 
-    Without `keep` only the values change. Returns the words for what was done; raises errors.NotFound for a column
-    that people fill, errors.Invalid when it can't be worked out, errors.Conflict when the table is in use.
+    Without `keep` only the values change; `recipe` is another formula that takes the place of its own. Raises
+    errors.NotFound for a column that people fill, errors.Invalid when it can't be worked out, errors.Conflict when
+    the table is in use.
     """
-    recipe = recipes.formula(column.recipe)
-    if recipe is None:
+    before = recipes.formula(column.recipe)
+    if before is None:
         raise errors.NotFound
+    recipe = recipe or before
     with shape.locked(session, workflow):
         recipe = replace(recipe, keep=recipe.keep if keep is None else keep, problem="")
-        column.recipe = recipe.stored()
-        words = f"“{column.name}” is not kept up to date any more; its values stay."
+        done = Recomputed(f"“{column.name}” is not kept up to date any more; its values stay.")
         if keep is not False:
             columns = queries.columns(session, workflow.id)
-            if found := problem(column, recipe, columns) or _hindrance(column, recipe):
+            may_widen = recipe.op != before.op and not recipes.problem(recipe, queries.infos(session, workflow.id))
+            found = "" if may_widen and _is_wider(column, recipe, columns) else problem(column, recipe, columns)
+            if found := found or _hindrance(column, recipe):
                 raise errors.Invalid(found)
-            work_out(session, workflow.id, column, recipe, columns)
-            data_changed(session, workflow.id, column_ids=[column.id])
+            version_id = _rewritten(session, workflow, user_id, column, recipe, columns)
             words = f"“{column.name}” is up to date{' and stays so' if recipe.keep else ''}."
+            done = Recomputed(words, version_id)
+        column.recipe = recipe.stored()
+        session.flush()
+        if keep is not False:
+            data_changed(session, workflow.id, column_ids=[column.id])
         workflows.touch(workflow)
         audit.record(
             session, "column_recomputed", workflow_id=workflow.id, user_id=user_id, column_id=column.id,
-            name=column.name, keep=recipe.keep,
+            name=column.name, keep=recipe.keep, version=done.version_id,
         )  # fmt: skip
         session.flush()
-    return words
+    return done
+
+
+def _rewritten(
+    session: Session, workflow: Workflow, user_id: int, column: Column, recipe: Recipe, columns: Collection[Column]
+) -> int:  # fmt: skip
+    """Write the table anew with the column worked out; return the version with what was there."""
+    infos = {other.id: queries.info(other) for other in columns}
+    kind = recipes.result_type(recipe, infos) if _is_wider(column, recipe, columns) else column.type
+    wanted = f"CAST({formulas.expression(recipe, infos)} AS {store.TYPES[kind]})"
+    formulas.prepare(session, recipe, workflow.time_zone)
+    reason = f"Before “{column.name}” was worked out again"
+    try:
+        with session.begin_nested():
+            version = shape.rebuild(session, workflow, {column.id: wanted}, keep=reason, user_id=user_id)
+    except DBAPIError as error:
+        if not store.sqlstate(error).startswith(_DATA):
+            raise
+        raise errors.Invalid(f"{TOO_LARGE} Nothing was changed.") from error
+    assert version is not None, "a reason was given"
+    column.type = kind
+    return version.id
+
+
+def _is_wider(column: Column, recipe: Recipe, columns: Collection[Column]) -> bool:
+    """Tell whether the column holds whole numbers and the formula decimals: then the column can follow."""
+    infos = {other.id: queries.info(other) for other in columns}
+    return column.type == "integer" and recipes.result_type(recipe, infos) == "double"
 
 
 def _hindrance(column: Column, recipe: Recipe) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.tables import cells, queries, statistics
-from chalicelib.tables.columns import create, forms, groups, lists, recipes, settings
+from chalicelib.tables import cells, changes, queries, statistics
+from chalicelib.tables.change_routes import make
+from chalicelib.tables.columns import create, forms, lists, recipes, settings
 from chalicelib.tables.models import Column
 from chalicelib.tables.routes import zone_of
 from chalicelib.web.page import page
@@ -181,21 +181,11 @@ def add_column(request: Request, kind: str) -> Answer:
         raise errors.NotFound
     _require_table(request)
     try:
-        column = _added(request, kind)
+        if kind in {changes.FORMULA, changes.GROUPS}:
+            return make(request, kind)
+        details, initial = forms.new(request.form, zone_of(request))
+        column = create.add(request.session, request.workflow, request.user.id, details, initial)
     except errors.Invalid as error:
         return _new(request, kind, error.fields or {"name": error.message})
     flash = f"“{column.name}” is in the table."
     return redirect("tables.show_column", workflow_id=request.workflow.id, column_id=column.id, flash=flash)
-
-
-def _added(request: Request, kind: str) -> Column:
-    session, workflow, zone = request.session, request.workflow, zone_of(request)
-    made: tuple[Any, Any]
-    if kind == "formula":
-        made = forms.formula(request.form, zone, queries.columns(session, workflow.id))
-        return create.add_formula(session, workflow, request.user.id, *made)
-    if kind == "groups":
-        made = forms.dealt(request.form, zone)
-        return groups.add(session, workflow, request.user.id, *made)
-    made = forms.new(request.form, zone)
-    return create.add(session, workflow, request.user.id, *made)

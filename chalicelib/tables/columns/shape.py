@@ -46,7 +46,7 @@ def locked(session: Session, workflow: Workflow, *, rows: bool = True) -> Iterat
             raise errors.Limit(TOO_LONG) from error
         if store.sqlstate(error) not in {store.LOCK_NOT_AVAILABLE, store.DEADLOCK}:
             raise
-        raise errors.Conflict(IN_USE) from error
+        raise store.InUse(IN_USE) from error
 
 
 def rebuild(

@@ -6,15 +6,15 @@ from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.tables import cells, queries
-from chalicelib.tables.columns import create, keeping, lists, remove, retype, settings, uses
+from chalicelib.tables import cells, changes, queries
+from chalicelib.tables.change_routes import make
+from chalicelib.tables.columns import lists, remove, retype, settings, uses
 from chalicelib.tables.columns.routes import NO_TABLE, undo_of
 from chalicelib.tables.models import Column
 from chalicelib.tables.routes import zone_of
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, redirect, render
-from chalicelib.web.urls import url_for
 
 bp = Blueprint(__name__)
 
@@ -79,17 +79,10 @@ def do_column_step(request: Request, column_id: int, step: str) -> Answer:
 
 
 def _change_type(request: Request, column: Column) -> Answer:
-    old = cells.TYPE_NAMES[column.type]
     try:
-        version = retype.carry_out(
-            request.session, request.workflow, request.user.id, column, request.form.get("to"),
-            may_lose=request.form.whole("may_lose") or 0,
-        )  # fmt: skip
+        return make(request, changes.RETYPE, column=column.id)
     except (errors.Conflict, errors.Invalid) as error:
         return _show_type(request, column, error.message)
-    words = f"“{column.name}” is a column of the type {cells.TYPE_NAMES[column.type]} now; it was {old}."
-    undo_url = url_for("tables.restore_version", workflow_id=request.workflow.id, version_id=version.id)
-    return _to_list(request, Flash(words, undo_url=undo_url))
 
 
 def _to_list(request: Request, flash: Flash) -> Answer:
@@ -119,15 +112,9 @@ def _delete(request: Request, column: Column) -> Answer:
 
 
 def _copy(request: Request, column: Column) -> Answer:
-    made = create.clone(request.session, request.workflow, request.user.id, column)
-    return redirect(
-        "tables.show_column", workflow_id=request.workflow.id, column_id=made.id,
-        flash=f"This is the copy, “{made.name}”; it is the last column.",
-    )  # fmt: skip
+    return make(request, changes.COPY, column=column.id)
 
 
 def _compute(request: Request, column: Column) -> Answer:
     """Work a formula column out again; `keep` (yes or no) says whether it stays up to date from now on."""
-    keep = {"yes": True, "no": False}.get(request.form.get("keep"))
-    words = keeping.recompute(request.session, request.workflow, request.user.id, column, keep=keep)
-    return redirect("tables.show_column", workflow_id=request.workflow.id, column_id=column.id, flash=words)
+    return make(request, changes.COMPUTE, column=column.id)
