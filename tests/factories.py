@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock
 from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.serving.models import ServedLink
 from chalicelib.tables import store
 from chalicelib.tables.models import Column
 from chalicelib.workflows.models import Workflow
@@ -60,3 +61,15 @@ def make_condition(session: Session, action: Action, name: str, formula: Mapping
     session.add(condition)
     session.flush()
     return condition
+
+
+def make_link(session: Session, action: Action, column_id: int) -> str:
+    """Open the link of an action to those whose address is in the column; return its path."""
+    now = clock.now()
+    token = f"link-of-{action.id}"
+    link = ServedLink(
+        action_id=action.id, token=token, is_on=True, column_id=column_id, created_at=now, changed_at=now
+    )  # fmt: skip
+    session.add(link)
+    session.flush()
+    return f"/a/{link.token}"

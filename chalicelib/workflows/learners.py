@@ -107,11 +107,6 @@ def count(session: Session, workflow_id: int) -> int:
     return session.scalar(query) or 0
 
 
-def has_access(session: Session, workflow_id: int, user_id: int) -> bool:
-    """Tell whether this person is one of the workflow's learners: without that nothing is served to them."""
-    return session.get(Learner, (workflow_id, user_id)) is not None
-
-
 def data_changed(session: Session, workflow: Workflow) -> None:
     """Have the learners follow a change of the table; a column that is gone means that nobody has access any more."""
     if workflow.learner_column_id is None:

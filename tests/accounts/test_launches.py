@@ -22,8 +22,10 @@ from chalicelib.audit.models import Event
 from chalicelib.aws import secrets
 from chalicelib.schedules import due
 from chalicelib.settings import settings
+from chalicelib.workflows.models import Workflow
 from tests.accounts.lms import LEARNER, SECRET, signed
 from tests.conftest import Browser, Clock, Page, make_user, signed_in
+from tests.factories import make_action, make_link, make_table
 
 CANVAS = "https://canvas.uni.example"
 
@@ -430,6 +432,15 @@ def test_refused_cookies_are_explained_and_a_new_window_goes_on(visitor: Browser
     assert "works once" in visitor.follow(answer).body
 
 
+def test_the_arrival_of_one_who_has_come_in_is_worth_nothing_to_others(visitor: Browser) -> None:
+    answer = launch(visitor, signed(LEARNER))
+    for _ in range(2):
+        assert visitor.follow(answer).location == "/home"
+    stolen = Browser().follow(answer)
+    assert stolen.status == 422
+    assert "hand-over" not in stolen.body
+
+
 def test_a_frame_hands_its_visit_over_with_its_rights_and_launches(visitor: Browser, session: Session) -> None:
     make_user(session, "ada@uni.example", Role.INSTRUCTOR)
     page = come_in(visitor, signed(LEARNER))
@@ -458,4 +469,55 @@ def test_a_visit_that_is_over_is_explained_inside_the_frame(visitor: Browser) ->
     page = visitor.request("GET", "/home", headers={"sec-fetch-dest": "iframe"})
     assert page.status == 401
     assert "open this page again in your course" in page.body
+    assert CANVAS in page.headers["Content-Security-Policy"]
+
+
+@pytest.fixture
+def course(session: Session, workflow: Workflow) -> dict[str, str]:
+    """The links of a message and a survey that are open to Ada."""
+    columns = make_table(session, workflow, {"email": "text", "name": "text"}, [["Ada@uni.example", "Ada"]])
+    message = make_action(session, workflow, f"<p>Well done, {{{{ @c{columns['name']} }}}}.</p>")
+    survey = make_action(session, workflow, "<p>One question.</p>", "Weekly", "survey")
+    return {
+        "message": make_link(session, message, columns["email"]),
+        "survey": make_link(session, survey, columns["email"]),
+    }
+
+
+@pytest.mark.parametrize(("name", "shown"), [("message", "served-text"), ("survey", "One question.")])
+def test_a_launch_to_an_action_is_its_first_display(
+    visitor: Browser, session: Session, course: dict[str, str], name: str, shown: str
+) -> None:
+    """Not an answer, whatever fields the LMS sends."""
+    path = course[name]
+    page = come_in(visitor, signed(LEARNER | {"do": "send"}, "http://127.0.0.1:8910" + path), path)
+    assert page.status == 200
+    assert shown in page.body
+    assert not session.scalars(select(Event).where(Event.type == "survey_answered")).all()
+
+
+def test_the_text_of_a_message_stands_in_a_frame_inside_the_frame(visitor: Browser, course: dict[str, str]) -> None:
+    path = course["message"]
+    come_in(visitor, signed(LEARNER, "http://127.0.0.1:8910" + path), path)
+    text = visitor.get(path + "/text")
+    assert "Well done, Ada." in text.body
+    assert f"frame-ancestors 'self' {CANVAS};" in text.headers["Content-Security-Policy"]
+    assert "X-Frame-Options" not in text.headers
+
+
+def test_an_answer_is_taken_in_the_frame(visitor: Browser, course: dict[str, str]) -> None:
+    path = course["survey"]
+    page = come_in(visitor, signed(LEARNER, "http://127.0.0.1:8910" + path), path)
+    body = urlencode({"csrf_token": page.csrf_token(), "do": "send"})
+    assert visitor.request("POST", path, body).status == 200
+
+
+def test_somebody_else_of_the_lms_is_told_that_there_is_nothing_for_them(
+    visitor: Browser, course: dict[str, str]
+) -> None:
+    path = course["survey"]
+    fields = LEARNER | {"lis_person_contact_email_primary": "eve@uni.example"}
+    page = come_in(visitor, signed(fields, "http://127.0.0.1:8910" + path), path)
+    assert page.status == 403
+    assert "There is nothing here for you now" in page.body
     assert CANVAS in page.headers["Content-Security-Policy"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from sqlalchemy import select
@@ -14,7 +14,9 @@ from chalicelib.accounts import personal_links
 from chalicelib.accounts.models import Session as Visit
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import Role
+from chalicelib.workflows.models import Workflow
 from tests.conftest import Browser, Clock, make_user
+from tests.factories import make_action, make_link, make_table
 
 
 def follow(browser: Browser, email: str = "ada@uni.example", path: str = "/home") -> str:
@@ -76,6 +78,17 @@ def test_no_other_token_is_a_link_and_a_link_is_no_other_token(visitor: Browser,
     assert visitor.get(f"/enter/{signing.sign(purpose, claims, timedelta(days=1))}").status == 422
     link = urlsplit(personal_links.address("ada@uni.example", "/home")).path.rpartition("/")[2]
     assert signing.read(purpose, link) is None
+
+
+def test_a_link_opens_a_survey_and_takes_its_answer(visitor: Browser, session: Session, workflow: Workflow) -> None:
+    columns = make_table(session, workflow, {"email": "text"}, [["ada@uni.example"]])
+    survey = make_action(session, workflow, "<p>One question.</p>", "Weekly", "survey")
+    path = make_link(session, survey, columns["email"])
+    follow(visitor, path=path)
+    page = visitor.get(path)
+    assert "One question." in page.body
+    body = urlencode({"csrf_token": page.csrf_token(), "do": "send"})
+    assert visitor.request("POST", path, body).status == 200
 
 
 def test_an_altered_link_is_refused(visitor: Browser, session: Session) -> None:

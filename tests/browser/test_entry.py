@@ -7,10 +7,18 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Frame, Page, Route, expect
+from sqlalchemy.orm import Session
 
+from chalicelib import clock, database
+from chalicelib.actions.surveys.models import Question
+from chalicelib.tables import queries as tables
+from chalicelib.workflows import service as workflows
 from local import browser as finder
+from local import postgres
 from tests.browser.conftest import AXE, DESKTOP, NOTE_VIOLATIONS, PHONE, Product, Visit
 from tests.browser.lms import Lms
+from tests.conftest import make_user
+from tests.factories import make_action, make_link, make_table
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +62,46 @@ def check(frame: Frame) -> None:
     assert frame.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     frame.evaluate(AXE())
     assert frame.evaluate("axe.run(document).then((r) => r.violations.map((v) => v.id))") == []
+
+
+@pytest.fixture
+def course(product: Product) -> dict[str, str]:
+    """The links of a message and a survey that are open to Cleo."""
+    engine = database.make(f"{postgres.start(product.data / 'postgres', durable=True)}/ontask", local=True)
+    with Session(engine) as session:
+        workflow = workflows.create(session, make_user(session, "owner@uni.example").id, "Biology 101")
+        columns = make_table(session, workflow, {"email": "text", "name": "text"}, [["cleo@uni.example", "Cleo"]])
+        message = make_action(session, workflow, f"<p>Well done, {{{{ @c{columns['name']} }}}}.</p>")
+        survey = make_action(session, workflow, "<p>Tell us.</p>", "Weekly", "survey")
+        column = tables.columns(session, workflow.id)[1]
+        column.description = "What shall we call you?"
+        session.add(
+            Question(
+                action_id=survey.id, column_id=column.id, kind="text", position=1, options={}, created_at=clock.now()
+            )
+        )  # fmt: skip
+        links = {
+            "message": make_link(session, message, columns["email"]),
+            "survey": make_link(session, survey, columns["email"]),
+        }
+        session.commit()
+    engine.dispose()
+    return links
+
+
+def test_actions_open_by_their_own_addresses_inside_the_frame(
+    window: BrowserContext, lms: Lms, product: Product, course: dict[str, str]
+) -> None:
+    page = launch(window, lms, product, "cleo@uni.example", course["message"])
+    inside = page.frame_locator("iframe")
+    expect(inside.frame_locator("iframe").get_by_text("Well done, Cleo.")).to_be_visible()
+    page = launch(window, lms, product, "cleo@uni.example", course["survey"])
+    inside = page.frame_locator("iframe")
+    inside.get_by_label("What shall we call you?").fill("Cle")
+    page.set_viewport_size(PHONE)
+    check(tool(page))
+    inside.get_by_role("button", name="Send").click()
+    expect(inside.get_by_role("heading", name="Thank you")).to_be_visible()
 
 
 def test_a_learner_stays_known_inside_the_frame(window: BrowserContext, lms: Lms, product: Product) -> None:

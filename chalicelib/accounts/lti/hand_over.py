@@ -13,6 +13,7 @@ from chalicelib.web.request import Request
 
 #: The button of a page that stays open in a course; the session that it belongs to must still live.
 LIFETIME = timedelta(hours=12)
+WORKS_ONCE = "This works once. Please reload the page in your course and try again."
 
 
 def token(session_id: str, path: str) -> str:
@@ -28,7 +29,8 @@ def take(request: Request, token: str) -> tuple[str, str]:
     claims = signing.read("hand-over", token)
     if claims is None:
         raise errors.Invalid("This page was open for too long. Please open it again in your course.")
-    spend(request, "hand-over", claims)
+    if not use_up(request, "hand-over", claims):
+        raise errors.Invalid(WORKS_ONCE)
     found = sessions.find(request.session, [claims["sid"]])
     if not found:
         raise errors.Invalid("Your visit has ended meanwhile. Please open the page again in your course.")
@@ -39,11 +41,7 @@ def take(request: Request, token: str) -> tuple[str, str]:
     return made, str(claims["to"])
 
 
-def spend(request: Request, purpose: str, claims: dict[str, Any]) -> None:
-    """Use up a token.
-
-    Raises errors.Invalid when it was used before.
-    """
+def use_up(request: Request, purpose: str, claims: dict[str, Any]) -> bool:
+    """Use up a token; False when it was used before."""
     until = datetime.fromtimestamp(claims["exp"], clock.now().tzinfo)
-    if not once.use(request.session, purpose, claims["id"], until):
-        raise errors.Invalid("This works once. Please reload the page in your course and try again.")
+    return once.use(request.session, purpose, claims["id"], until)

@@ -30,12 +30,11 @@ def show_arrival(request: Request) -> Answer:
     claims = signing.read("arrival", given)
     if claims is None:
         return _refused("This page was open for too long. Please open it again in your course.", 422)
-    try:
-        hand_over.spend(request, "arrival", claims)
-    except errors.Invalid as error:
-        return _refused(error.message, error.status)
+    is_first = hand_over.use_up(request, "arrival", claims)
     if claims["sid"] in request.session_ids:
         return redirect_to(prefix() + claims["to"])
+    if not is_first:
+        return _refused(hand_over.WORKS_ONCE, 422)
     return render("accounts/lti/no_cookies.html", token=hand_over.token(claims["sid"], claims["to"]))
 
 
