@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import text
 
 from chalicelib import database
+from chalicelib.actions.surveys import answers
 from chalicelib.exchange import service as exchange
 from chalicelib.schedules import service as schedules
 from chalicelib.tables import changes, queries
 from chalicelib.workflows.models import Workflow
 from tests.exchange.test_pages import deliver
+from tests.factories import make_action
 from tests.faults.mortal import Worker, posted
 from tests.tables.conftest import Course, fields
 
@@ -144,7 +146,17 @@ def dealing(course: Course, _folder: Path) -> Order:
     return posted(course.browser, f"{course.path}/columns/new/groups", groups)
 
 
+def answering(course: Course, _folder: Path) -> Order:
+    course.add(CLASS)
+    with database.scope() as session:
+        survey = make_action(session, session.get_one(Workflow, course.workflow_id), "", "Weekly", "survey")
+        for row_id, mark in ((3, 7), (4, 8), (4, 9)):
+            answers.add(session, survey, row_id, None, answers.LINK, {column(course, "mark"): mark})
+    return due(course)
+
+
 STAGES = {
+    "answering": answering,
     "reading": reading, "first import": first_import, "merge": merge, "flush of the rows": flush("rows"),
     "flush of everything": flush("all"), "retype": retype, "bulk set": bulk_set, "bulk delete": bulk_delete,
     "retype by a job": by_job(retype), "bulk set by a job": by_job(bulk_set),

@@ -16,6 +16,8 @@ from chalicelib import clock
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.surveys import queries as surveys
+from chalicelib.actions.surveys.models import Question
 from chalicelib.schedules import jobs
 from chalicelib.tables import queries as tables
 from chalicelib.tables import store
@@ -235,6 +237,26 @@ def _shape(session: Session, workflow: Workflow) -> str:
         for part in references.PARTS
     ]  # fmt: skip
     return json.dumps(told, default=str, sort_keys=True)
+
+
+def test_a_survey_of_the_copy_asks_for_its_own_columns_under_its_own_conditions(
+    session: Session, user: User, workflow: Workflow
+) -> None:
+    ids = fill(session, workflow, user)
+    survey = make_action(session, workflow, "", "Weekly", "survey")
+    low = make_condition(session, survey, "Low too", {"all": [{"column": ids["mark"], "op": "is_null"}]})
+    values = {"action_id": survey.id, "options": {}, "created_at": clock.now()}
+    session.add(Question(column_id=ids["passed"], condition_id=low.id, kind="yes_no", position=1, **values))
+    session.add(Question(kind="section", text="The end", position=2, **values))
+    session.flush()
+    twin = cloning.clone(session, workflow, user.id, cloning.Wish())
+    assert ids_of(session, twin) & ids_of(session, workflow) == set()
+    copied = session.scalars(select(Action).where(Action.workflow_id == twin.id, Action.kind == "survey")).one()
+    first, second = surveys.items(session, copied)
+    assert (first.column.name, first.column.workflow_id, first.problem) == ("passed", twin.id, "")
+    (condition,) = session.scalars(select(Condition).where(Condition.action_id == copied.id))
+    assert first.question.condition_id == condition.id
+    assert (second.label, second.column) == ("The end", None)
 
 
 def test_conditions_of_deleted_messages_are_no_part_of_a_copy(session: Session, user: User, workflow: Workflow) -> None:

@@ -59,3 +59,10 @@ list?.addEventListener("drop", (event) => {
   }
   order.requestSubmit();
 });
+
+const search = document.getElementById("question-search");
+search?.parentElement.removeAttribute("hidden");
+search?.addEventListener("input", () => {
+  const needle = search.value.trim().toLowerCase();
+  for (const item of list.children) item.hidden = !item.textContent.toLowerCase().includes(needle);
+});
