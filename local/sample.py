@@ -1,4 +1,4 @@
-"""The sample course of a new installation: an instructor, a class, two messages, one finished run, two forms."""
+"""The sample course of a new installation: an instructor, a class, messages, a finished run, a rubric and forms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from chalicelib.tables import queries as tables
 from chalicelib.tables.uploads import service as uploads
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
-from local import course, sample_forms
+from local import course, sample_forms, sample_rubric
 
 EMAIL = "ines@ontask.example"
 RUN_AGE = timedelta(days=3, hours=2)
@@ -109,6 +109,7 @@ def make(learners: int = 500) -> Account | None:
                 session, user, workflow, "Reminder after quiz 1", REMINDER, _quiz_rules(session, workflow)
             )
             _message(session, user, workflow, "After the midterm", MIDTERM, _midterm_rules(session, workflow))
+            sample_rubric.add(session, user, workflow)
             sample_forms.add(session, user, workflow, past.time + RUN_AGE, SEED)
         _run(user, workflow, reminder, past)
     finally:

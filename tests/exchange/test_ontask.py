@@ -12,6 +12,8 @@ from chalicelib import errors
 from chalicelib.actions import queries as actions
 from chalicelib.actions.language import ids_to_names
 from chalicelib.actions.models import Action
+from chalicelib.actions.reports import queries as reports
+from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.surveys import queries as surveys
 from chalicelib.formulas.words import words
 from chalicelib.tables import queries
@@ -78,20 +80,21 @@ def test_the_messages_of_the_real_course_speak_of_its_own_columns(session: Sessi
     assert counts.selected == 3, "as OnTask counted them"
 
 
-def test_what_has_no_page_yet_is_kept_and_listed(session: Session, exchange: Exchange) -> None:
-    imported = exchange.bring(real_file("ontask_exports/initial_workflow.gz"))
-    workflow = session.get_one(Workflow, imported.workflow_id)
+def test_a_rubric_and_a_report_come_with_their_parts(session: Session, exchange: Exchange) -> None:
+    workflow = exchange.workflow(real_file("ontask_exports/initial_workflow.gz"))
     rubric = message(session, workflow, "Project feedback")
-    assert rubric.kept is not None
-    assert len(rubric.kept["rubric"]) == 6
-    assert "{% ot_insert_rubric_feedback %}" in rubric.kept["text"]
-    assert "[the feedback of the rubric]" in rubric.text
+    assert (rubric.kind, rubric.kept) == ("rubric_text", None)
+    assert "{% rubric %}" in rubric.text
+    grid = rubrics.grid(session, rubric.id, queries.columns(session, workflow.id))
+    assert grid.is_consistent
+    assert sum(len(line.cells) for line in grid.lines) == 6
+    assert {key for line in grid.lines for key in line.cells} <= {level.key for level in grid.levels}
     report = message(session, workflow, "Send Email with report")
+    assert (report.kind, report.kept) == ("email_report", {"filter_description": "Students starting with t"})
+    assert "{% table @c" in report.text
+    (file,) = reports.attachments(session, report.id)
     view = session.query(View).filter_by(workflow_id=workflow.id, name="Low forum sessions").one()
-    assert report.kept is not None
-    assert report.kept["attachments"] == [view.id]
-    told = "\n".join(imported.document["kept"])
-    assert "6 rubric texts" in told
+    assert (file.view_id, file.format) == (view.id, "csv")
 
 
 def test_a_survey_comes_with_its_questions(session: Session, exchange: Exchange) -> None:
@@ -251,7 +254,10 @@ def leaf(**more: Any) -> dict[str, Any]:
          "“mark” is compared by “sounds_like”, which is not known."),
         ({"actions": [action(conditions=[{"name": "c", "_formula": leaf(value="many")}])]},
          "“many” can’t be compared with the column “mark”: type a whole number."),
-        ({"actions": [action(attachments=[{"name": "gone"}])]}, "attaches the view “gone”, which is not there."),
+        (
+            {"actions": [action(action_type="email_report", attachments=[{"name": "gone"}])]},
+            "attaches the view “gone”, which is not there.",
+        ),
         ({"actions": [action(filter=[{"_formula": FORMULA}, {"_formula": FORMULA}])]}, "has more than one filter."),
         ({"data_frame": "gASVBAAAAAAAAACMAUGULg=="}, "unsupported content"),
         ({"data_frame": 5}, "“data_frame” is no text."), ({"attributes": [1]}, "“attributes” is no object."),

@@ -6,21 +6,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib import errors
+from chalicelib.actions.kinds import KINDS as ACTION_KINDS
+from chalicelib.actions.kinds import Kind
+from chalicelib.actions.language.syntax import PERSONAL
 from chalicelib.actions.surveys import kinds as question_kinds
 from chalicelib.exchange.document import Document, Row
-from chalicelib.exchange.ontask import formulas, layouts, texts
+from chalicelib.exchange.ontask import formulas, layouts, parts, texts
 from chalicelib.exchange.ontask.layouts import Item
 from chalicelib.formulas.columns import ColumnInfo
 
 #: What is not a personal text, by OnTask's names: what we call it.
 KINDS = {
     "personalized_canvas_email": "a message for Canvas", "personalized_json": "personal JSON",
-    "email_report": "a report by mail", "json_report": "a report as JSON", "rubric_text": "feedback by a rubric",
+    "json_report": "a report as JSON",
 }  # fmt: skip
 _PLAIN = {"personalized_canvas_email", "personalized_json", "json_report"}
 #: What we have pages for, besides personal texts: OnTask's names are ours.
 _FORMS = {"survey", "todo_list"}
-_ASKS = {*_FORMS, "rubric_text"}
+_OURS = {*_FORMS, "rubric_text", "email_report"}
 
 
 @dataclass
@@ -82,7 +85,7 @@ def add_action(document: Document, known: Known, action: Item) -> None:
     number = len(document.rows["action"]) + 1
     kind = layouts.kind(action)
     row: Row = {"id": number, "name": name, "description": layouts.text(action, "description_text", where)}
-    if kind in _FORMS:
+    if kind in _OURS:
         row |= {"kind": kind, "is_shuffled": action.get("shuffle") is True}
     kept: Row = {}
     found = layouts.action_filter(action, where)
@@ -97,6 +100,10 @@ def add_action(document: Document, known: Known, action: Item) -> None:
     document.rows["action"].append({**row, "kept": kept or None})
     if kind in _FORMS:
         _add_questions(document, known, conditions, action, row, where)
+    elif kind == "rubric_text":
+        parts.add_rubric(document, action, number, known.columns, _speaks_of(known, conditions), where)
+    elif kind == "email_report":
+        parts.add_attachments(document, action, number, known.views, where)
     _tell(document, name, kind, kept)
 
 
@@ -125,12 +132,10 @@ def _take_text(
     row: Row, kept: Row, known: Known, conditions: dict[str, int], content: str, kind: str, document: Document,
     where: str,
 ) -> None:  # fmt: skip
-    values = {name: f"a{number}" for name, number in known.attributes.items()}
-    values |= {name: f"c{column['id']}" for name, column in known.columns.items()}
-    tests = {name: f"k{number}" for name, number in conditions.items()}
-    yes_no = {f"c{column['id']}" for column in known.columns.values() if column["type"] == "boolean"}
     made = texts.translate(
-        content, values, tests, yes_no, is_html=kind not in _PLAIN, fixed_width=kind.endswith(("json", "json_report"))
+        content, **_speaks_of(known, conditions), is_html=kind not in _PLAIN,
+        fixed_width=kind.endswith(("json", "json_report")),
+        allowed=ACTION_KINDS[Kind(kind)].allows if kind in _OURS else PERSONAL,
     )  # fmt: skip
     row["text"] = made.text
     if made.lost or (content and kind in _PLAIN):
@@ -138,26 +143,30 @@ def _take_text(
     document.repairs += [f"{where}: {problem}. The original is kept." for problem in made.lost]
 
 
+def _speaks_of(known: Known, conditions: dict[str, int]) -> dict[str, Any]:
+    """Return what texts may speak of, as `texts.translate` takes it."""
+    values = {name: f"a{number}" for name, number in known.attributes.items()}
+    values |= {name: f"c{column['id']}" for name, column in known.columns.items()}
+    return {
+        "values": values, "conditions": {name: f"k{number}" for name, number in conditions.items()},
+        "yes_no": {f"c{column['id']}" for column in known.columns.values() if column["type"] == "boolean"},
+    }  # fmt: skip
+
+
 def _keep(kept: Row, known: Known, conditions: dict[str, int], action: Item, kind: str, where: str) -> None:
     """Note what has no place in a personal text."""
-    if kind != "personalized_text" and kind not in _FORMS:
+    if kind != "personalized_text" and kind not in _OURS:
         kept["kind"] = kind
     if action.get("serve_enabled") is True:
         kept["is_served"] = True
     for name, ours in (("target_url", "target_url"), ("active_from", "active_from"), ("active_to", "active_until")):
         if found := layouts.text(action, name, where):
             kept[ours] = found
-    if kind in _ASKS and (asked := layouts.questions(action, where)):
-        pairs = [_question(one, known, conditions, where) for one in asked]
+    if kind in _FORMS:  # the others are questions; by this one OnTask finds the learner
         keys = {column["id"] for column in known.columns.values() if column["is_key"]}
-        if kind in _FORMS:  # the others are questions; by this one OnTask finds the learner
-            pairs = [one for one in pairs if one["column"] in keys]
-        if pairs:
-            kept["questions"] = pairs
-    if cells := layouts.items(action.get("rubric_cells"), f"{where}: “rubric_cells”"):
-        kept["rubric"] = [_cell(cell, known, where) for cell in cells]
-    if views := layouts.items(action.get("attachments"), f"{where}: “attachments”"):
-        kept["attachments"] = [_attachment(view, known, where) for view in views]
+        pairs = [_question(one, known, conditions, where) for one in layouts.questions(action, where)]
+        if found_by := [one for one in pairs if one["column"] in keys]:
+            kept["questions"] = found_by
 
 
 def _add_questions(
@@ -199,42 +208,17 @@ def _question(pair: Item, known: Known, conditions: dict[str, int], where: str) 
     }  # fmt: skip
 
 
-def _cell(cell: Item, known: Known, where: str) -> Row:
-    level = cell.get("loa_position")
-    if type(level) is not int:
-        raise errors.Invalid(f"{where}: a cell of its rubric has no level.")
-    return {
-        "column": known.column(cell.get("column"), f"{where}: its rubric"), "level": level,
-        "description": layouts.text(cell, "description_text", where),
-        "feedback": layouts.text(cell, "feedback_text", where),
-    }  # fmt: skip
-
-
-def _attachment(view: Item, known: Known, where: str) -> int:
-    name = layouts.name_of(view, f"{where}: an attached view")
-    if name not in known.views:
-        raise errors.Invalid(f"{where} attaches the view “{name[:80]}”, which is not there.")
-    return known.views[name]
-
-
 def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
-    parts = {
-        "questions": "the column by which learners are found" if kind in _FORMS
-        else _how_many(kept, "questions", "criterion", "criteria"), "rubric": _how_many(kept, "rubric", "rubric text"),
-        "attachments": _how_many(kept, "attachments", "attached view"), "target_url": "the address it goes to",
+    words_of = {
+        "questions": "the column by which learners are found", "target_url": "the address it goes to",
         "is_served": "that learners may open it", "active_from": "when it opens", "active_until": "when it closes",
         "text": "its original text",
         "filter_description": "the description of its filter",
     }  # fmt: skip
-    told = [words for part, words in parts.items() if part in kept]
-    if kind != "personalized_text" and kind not in _FORMS:
+    told = [words for part, words in words_of.items() if part in kept]
+    if kind != "personalized_text" and kind not in _OURS:
         shown = KINDS.get(kind, kind[:40])
         ending = f": {', '.join(told)}" if told else ""
         document.kept.append(f"“{name}” is {shown}. It comes as a message; the rest is kept{ending}.")
     elif told:
         document.kept.append(f"“{name}”: {', '.join(told)}.")
-
-
-def _how_many(kept: Row, part: str, noun: str, many: str = "") -> str:
-    count = len(kept.get(part, []))
-    return f"{count} {noun if count == 1 else many or noun + 's'}"

@@ -8,5 +8,7 @@ export function showWhatCounts() {
   }
 }
 
-every.addEventListener("input", showWhatCounts);
-showWhatCounts();
+if (every) {
+  every.addEventListener("input", showWhatCounts);
+  showWhatCounts();
+}
