@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select, text
@@ -155,3 +157,37 @@ def test_a_to_do_list_is_ticked_at_its_link(desk: Desk, session: Session, workfl
     assert (cell(todo, first, 1), cell(todo, second, 1)) == (True, None)
     assert "overdue" not in words(ada.get(here))
     assert session.scalars(select(Answer)).one().origin == "learner link"
+
+
+def test_a_form_is_shown_and_taken_with_few_statements(
+    desk: Desk, session: Session, workflow: Workflow, count_statements: Callable[[], int]
+) -> None:
+    questions = [ask(desk, f"Question {number}?") for number in range(8)]
+    desk.save("<p>Dear {{ name }}, eight questions.</p>")
+    here = link(desk)
+    ada = learner(session, workflow, ADA)
+    token = ada.csrf_token()
+    count_statements()
+    assert "Dear Ada, eight questions." in words(ada.get(here))
+    assert count_statements() <= 13
+    fields = {f"q{question.id}": "Fine" for question in questions}
+    ada.request("POST", here, urlencode({"csrf_token": token, "do": "send", **fields}))
+    assert count_statements() <= 17
+    assert len(answers(desk)) == 1
+
+
+def test_an_introduction_that_has_to_be_repaired_keeps_nobody_from_answering(
+    desk: Desk, session: Session, workflow: Workflow
+) -> None:
+    key = desk.add("good", desk.rule("mark", "greater", "4"))
+    desk.save("<p>Hello {{ name }}{% if good %}, well done{% endif %}</p><p>Marks: {{ mark }}</p>")
+    question = ask(desk, "How was it?", condition=key)
+    here = link(desk)
+    ada = learner(session, workflow, ADA)
+    assert "Hello Ada, well done" in words(ada.get(here))
+    path = f"/workflows/{workflow.id}/columns/{desk.columns['name']}/delete"
+    assert desk.browser.post(path).status == 303
+    page = words(ada.get(here))
+    assert "Hello" not in page
+    assert "How was it?" in page
+    assert "Thank you" in words(ada.post(here, {"do": "send", f"q{question.id}": "Fine"}))

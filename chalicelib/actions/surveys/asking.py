@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
+from chalicelib.actions import html
 from chalicelib.actions import queries as action_queries
 from chalicelib.actions.models import Action
 from chalicelib.actions.surveys import answers, fields, queries
@@ -27,6 +28,7 @@ from chalicelib.formulas.check import Columns
 from chalicelib.tables import queries as tables
 from chalicelib.tables import service as table
 from chalicelib.workflows.models import Workflow
+from chalicelib.workflows.queries import attributes
 
 #: A form that was opened in time is taken for so long after its end.
 GRACE = timedelta(minutes=5)
@@ -83,12 +85,37 @@ class Form:
         return {**now, **waiting.get(self.row_id, {})}
 
     @cached_property
+    def conditions(self) -> dict[int, Any]:
+        """The formulas of all conditions of the form, by id."""
+        return {one.id: one.formula for one in action_queries.conditions(self.session, self.action.id)}
+
+    @cached_property
     def formulas(self) -> dict[int, Any]:
         """The conditions on which questions depend, by id; one that was deleted holds for everybody and is none."""
         used = {item.question.condition_id for item in self.items}
-        return {
-            one.id: one.formula for one in action_queries.conditions(self.session, self.action.id) if one.id in used
-        }
+        return {key: formula for key, formula in self.conditions.items() if key in used}
+
+    def introduction(self) -> str:
+        """Return what stands above the questions, as HTML for a page of ours; nothing where it has to be repaired."""
+        if not self.action.text:
+            return ""
+        from chalicelib.actions.language.compile import compile_template
+
+        used = action_queries.used(self.action)
+        fixed = {}
+        if any(reference.startswith("a") for reference in used):
+            fixed = {f"a{one.id}": one.value for one in attributes(self.session, self.workflow.id)}
+        tested = {key: formula for key, formula in self.conditions.items() if f"k{key}" in used}
+        holds = flags(self.session, self.infos, self.values, tested, self.workflow.time_zone) if tested else {}
+        context = {**fixed, **{f"c{key}": value for key, value in self.values.items()}}
+        context |= {f"k{key}": truth for key, truth in holds.items()}
+        if used - context.keys():
+            return ""
+        try:
+            template = compile_template(self.action.text, "html", time_zone=self.workflow.time_zone)
+            return html.for_page(template.render(context))
+        except errors.Invalid:
+            return ""
 
     def visible(self, values: Mapping[int, Any] | None = None, *, grace: timedelta = timedelta(0)) -> list[Item]:
         """Return the questions for which the conditions hold and that are open now; values may be as typed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from chalice import Blueprint
@@ -44,7 +45,8 @@ def show_answers(request: Request, action_id: int) -> Answer:
     editor = open_form(request, action_id)
     if "export" in request.query or "file" in request.query:
         return _export(request, editor)
-    return _answers(request, editor, running.wish(request.query))
+    wish = running.wish(request.query)
+    return _answers(request, editor, wish if can_edit(request) else replace(wish, is_sheet=False))
 
 
 def _answers(request: Request, editor: Editor, wish: running.Wish, problems: dict[str, str] | None = None) -> Answer:

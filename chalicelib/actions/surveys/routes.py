@@ -8,7 +8,6 @@ from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.actions import html
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.kinds import KINDS as ACTION_KINDS
 from chalicelib.actions.kinds import Kind as ActionKind
@@ -243,19 +242,9 @@ def show_form_preview(request: Request, editor: Editor, found: Learner) -> Answe
         zone(request.user.time_zone),
     )  # fmt: skip
     return render(
-        "actions/surveys/preview.html", form_pages=form.pages({}), intro=intro(editor, found.context),
+        "actions/surveys/preview.html", form_pages=form.pages({}), intro=form.introduction(),
         action=editor.action, problems={}, is_disabled=True,
     )  # fmt: skip
-
-
-def intro(editor: Editor, context: dict[str, Any]) -> str:
-    """Return what stands above the questions, written for one learner; nothing where it can't be used."""
-    if not editor.action.text or editor.trouble:
-        return ""
-    from chalicelib.actions.language.compile import compile_template
-
-    template = compile_template(editor.action.text, "html", time_zone=editor.workflow.time_zone)
-    return html.for_page(template.render({**editor.fixed, **context}))
 
 
 @page(bp, ACTION + "/form", role=WorkflowRole.EDITOR)
@@ -263,7 +252,8 @@ def try_form(request: Request, action_id: int) -> Answer:
     """Show the form as a learner fills it in, to be tried: nothing is stored."""
     editor = open_form(request, action_id)
     row_id = _row_to_try(request, editor)
-    return _trial(request, editor, row_id, learner.show(_form_to_try(request, editor, row_id)))
+    form = _form_to_try(request, editor, row_id)
+    return _trial(request, editor, form, learner.show(form))
 
 
 @page(bp, ACTION + "/form", method="POST", role=WorkflowRole.EDITOR)
@@ -271,10 +261,11 @@ def send_trial(request: Request, action_id: int) -> Answer:
     """Do what the buttons of the form do, but store no answer."""
     editor = open_form(request, action_id)
     row_id = _row_to_try(request, editor)
-    shown = learner.take(_form_to_try(request, editor, row_id), request.form, is_trial=True)
+    form = _form_to_try(request, editor, row_id)
+    shown = learner.take(form, request.form, is_trial=True)
     if request.form.get("do") == learner.DRAFT:
         return data({"kept": True})
-    return _trial(request, editor, row_id, shown)
+    return _trial(request, editor, form, shown)
 
 
 def _row_to_try(request: Request, editor: Editor) -> int:
@@ -289,12 +280,11 @@ def _form_to_try(request: Request, editor: Editor, row_id: int) -> Form:
     return Form(request.session, request.workflow, editor.action, row_id, request.user.id, place)
 
 
-def _trial(request: Request, editor: Editor, row_id: int, shown: learner.Shown) -> Answer:
-    found = editor.learner(row_id)
-    here = {"workflow_id": request.workflow.id, "action_id": editor.action.id, "row": row_id}
+def _trial(request: Request, editor: Editor, form: Form, shown: learner.Shown) -> Answer:
+    here = {"workflow_id": request.workflow.id, "action_id": editor.action.id, "row": form.row_id}
     answer = render(
         "actions/surveys/trial.html", status=422 if shown.problems else 200, action=editor.action, shown=shown,
-        learner=found, intro=intro(editor, found.context if found else {}), reopen=True,
+        learner=editor.learner(form.row_id), intro=form.introduction(), reopen=True,
         form_target=url_for("actions.try_form", **here), back=url_for("actions.show_action", **here),
     )  # fmt: skip
     answer.keep = True  # what was typed stays, as it does for learners

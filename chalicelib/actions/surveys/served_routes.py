@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from chalicelib.actions.editor import Editor
 from chalicelib.actions.serving.routes import late_form_of, served, served_page_of
 from chalicelib.actions.serving.visiting import Visit
 from chalicelib.actions.surveys import learner, queries
 from chalicelib.actions.surveys.asking import Form
-from chalicelib.actions.surveys.routes import FORMS, intro
+from chalicelib.actions.surveys.routes import FORMS
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, data
 from chalicelib.web.templates import zone
@@ -30,13 +29,10 @@ def show_served_form(request: Request, visit: Visit) -> Answer:
 
 
 def _page(visit: Visit, form: Form, shown: learner.Shown) -> Answer:
-    editor = Editor(form.session, visit.workflow, visit.action)
-    words = ""
-    if shown.sent is None and shown.number == 0 and visit.action.text:
-        found = editor.audience.learner(visit.row_id)
-        words = intro(editor, found.context) if found else ""
+    is_first = shown.sent is None and shown.number == 0
     answer = served(
-        "actions/surveys/served.html", visit, status=422 if shown.problems else 200, shown=shown, intro=words,
+        "actions/surveys/served.html", visit, status=422 if shown.problems else 200, shown=shown,
+        intro=form.introduction() if is_first else "",
         reopen=True, form_target=url_for(
             "actions.show_served", token=visit.link.token, row=visit.row_id if visit.is_member else None
         ),
