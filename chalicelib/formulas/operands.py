@@ -46,7 +46,7 @@ def tidy(text: str, column_type: str) -> str:
 
 
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,19}", text, re.ASCII) or abs(int(text)) > BIGGEST:
+    if not re.fullmatch(r"[+-]?\d{1,19}", text, re.ASCII) or not -BIGGEST - 1 <= int(text) <= BIGGEST:
         raise ValueError("type a whole number")
     return int(text)
 
