@@ -46,7 +46,7 @@ def is_all_there(world: World) -> None:
     api_has_all_routes(world)
     assert found["parameters"] == set(), "nobody holds the lock"
     assert found["stacks"] == {"ontask-dev-base", "ontask-dev-edge"}
-    assert len(found["secrets"]) == 4
+    assert len(found["secrets"]) == 6
 
 
 def functions_are_set_up(world: World) -> None:
