@@ -30,6 +30,7 @@ WORDS = {
     "messages_imported": "brought in messages from",
     "data_uploaded": "started the table with",
     "data_merged": "added data from",
+    "import_failed": "could not add data from",
     "data_restored": "brought an earlier table back",
     "cell_changed": "changed a value in",
     "row_added": "added the learner",

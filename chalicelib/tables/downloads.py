@@ -122,10 +122,14 @@ def _iso(value: str) -> str:
     return f"to_json({value}) #>> '{{}}'"
 
 
+def looks_like_formula(value: str) -> str:
+    """Return SQL for whether a spreadsheet may take a text for a formula; the download puts an apostrophe before it."""
+    return f"{value} ~ {_FORMULA_SQL} AND {value} !~ {_NUMBER_SQL}"
+
+
 def _write_csv(session: Session, scope: Scope, cells: Sequence[Cell], file: IO[bytes], is_safe: bool) -> None:
     def tame(value: str) -> str:
-        looks = f"{value} ~ {_FORMULA_SQL} AND {value} !~ {_NUMBER_SQL}"
-        return f"CASE WHEN {looks} THEN '''' || {value} ELSE {value} END" if is_safe else value
+        return f"CASE WHEN {looks_like_formula(value)} THEN '''' || {value} ELSE {value} END" if is_safe else value
 
     def written(cell: Cell) -> str:
         if cell.type == "text":

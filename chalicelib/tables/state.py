@@ -24,7 +24,7 @@ from chalicelib.tables.views import service as view_service
 from chalicelib.web.request import Values
 from chalicelib.workflows.models import Workflow
 
-#: In the address of a view that is sorted: don't.
+#: In the address: as they came, with the file or by hand.
 UNSORTED = "none"
 
 
@@ -78,7 +78,7 @@ class State:
     def own_order(self) -> Order:
         """The order in which rows are when nobody chose another one."""
         by_id = {column.id: column for column in self.columns}
-        return view_service.order_of(self.view, by_id) if self.view else Order()
+        return _usual_order(self.view, by_id, self.own_columns)
 
     def address(self, **changes: Any) -> dict[str, Any]:
         """Return the values of an address that leads to this state, on its first page, with changes.
@@ -156,7 +156,7 @@ def read(session: Session, workflow: Workflow, query: Values, time_zone: str) ->
     only = crowds.find(session, workflow, message, query.get("only"))
     shown = State(
         workflow, columns, _shown(query, by_id) or own, infos, time_zone, view,
-        view_service.order_of(view, by_id) if view and not sort else _order(sort, by_id),
+        _order(sort, by_id) if sort else _usual_order(view, by_id, own),
         filters.read_all(query.all("f"), by_id, infos, time_zone),
         " ".join(query.get("search").split())[: searching.MAX_LENGTH], _size(query.get("size")),
         Cursor.read(query.get("after")), Cursor.read(query.get("before")), message, only,
@@ -211,9 +211,15 @@ def _unusable(only: Only | None, infos: Columns, time_zone: str) -> str:
     return ""
 
 
+def _usual_order(view: View | None, columns: Mapping[int, Column], own: Sequence[Column]) -> Order:
+    """Return the order that a view was saved with; without one rows are sorted by the first column."""
+    saved = view_service.order_of(view, columns) if view else Order()
+    return saved if saved.by or not own else Order((By(own[0]),))
+
+
 def _order(written: str, columns: Mapping[int, Column]) -> Order:
-    """Read `12` (by this column, lowest first), `-12,14` (highest first, then by another one) or nothing."""
-    if written in {"", UNSORTED}:
+    """Read `12` (by this column, lowest first) or `-12,14` (highest first, then by another one)."""
+    if written == UNSORTED:
         return Order()
     by: dict[int, By] = {}
     for part in written.split(",")[: paging.MAX_SORTED]:

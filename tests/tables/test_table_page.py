@@ -155,7 +155,7 @@ def test_pages_follow_each_other_and_go_back(client: Browser, workflow: Workflow
     assert [len(page) for page in pages] == [50, 50, 20]
     assert together(pages) == [f"s{i:03}" for i in range(120)]
     assert 'rel="prev"' not in first.body
-    last = table(client, workflow, after="100")
+    last = table(client, workflow, after="100", sort="none")
     assert all_pages(client, workflow, last, "prev") == [pages[2], pages[1], pages[0]]
 
 
@@ -222,8 +222,20 @@ def test_a_broken_place_in_the_address_is_no_error(
     assert table(client, workflow, **{way: cursor}).status == 200
 
 
+def test_rows_are_sorted_by_the_first_column_until_somebody_says_otherwise(
+    client: Browser, workflow: Workflow, session: Session
+) -> None:
+    made = make_table(session, workflow, {"sid": "text", "n": "integer"}, [("b", 1), ("c", 2), ("a", 3)])
+    page = table(client, workflow)
+    assert keys(page) == ["a", "b", "c"]
+    assert 'aria-sort="ascending"' in page.body
+    assert keys(table(client, workflow, sort=f"-{made['sid']}")) == ["c", "b", "a"]
+    assert keys(table(client, workflow, sort="none")) == ["b", "c", "a"]
+    assert f"/workflows/{workflow.id}/dashboard?sort=none" in table(client, workflow, sort="none").body
+
+
 def test_a_page_whose_learners_are_gone_leads_back(client: Browser, workflow: Workflow, ids: dict[str, int]) -> None:
-    assert "This page is gone" in table(client, workflow, after="3").body
+    assert "This page is gone" in table(client, workflow, after="3", sort="none").body
 
 
 @pytest.mark.parametrize("sort", ["0", "x", "1; drop", "-", "--1"])

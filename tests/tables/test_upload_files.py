@@ -155,7 +155,7 @@ def test_empty_lines_and_cells_beyond_the_header_are_left_out_and_told(read: Rea
 def test_rows_of_separators_only_are_left_out_and_told(read: Read) -> None:
     upload = read("sid,name\n1,a\n,\n2,b\n")
     assert upload.understood["rows"] == 2
-    assert upload.understood["repairs"] == ["1 empty rows were left out."]
+    assert upload.understood["repairs"] == ["1 empty row was left out."]
 
 
 def test_invisible_zeros_are_left_out_and_told(load: Import, read: Read) -> None:
@@ -253,7 +253,7 @@ def test_a_row_beyond_the_sample_refutes_the_guess(read: Read, usual: str, odd: 
 
 def test_blanks_and_odd_looks_are_told_on_their_column(read: Read) -> None:
     upload = read('sid,zip,share,when,sum\n1,01234,85%,31/12/2026,"1,000"\n2,04321,90%,01/12/2026,"2,000"\n3,,,,\n')
-    assert notes(upload, "zip") == ["leading zeros kept", "1 blank"]
+    assert notes(upload, "zip") == ["leading zeros kept", "missing for 1 of 3"]
     assert notes(upload, "share")[0].startswith("looks like percentages")
     assert notes(upload, "when")[0].startswith("dates with the day first")
     assert notes(upload, "sum")[0].startswith("looks like numbers with thousands separators")

@@ -115,6 +115,7 @@ def test_the_second_of_two_who_save_is_told_what_changed(
     assert client.post(here, first).status == 303
     page = client.post(here, form(ids, name="Mine", columns=[ids["sid"]], formula="", version=1))
     assert page.status == 409
+    assert re.search(r"Ines, at \d\d:\d\d, changed this view while you had it open", page.body)
     assert "The name is “Those who passed”." in page.body
     assert "The columns are passed, sid." in page.body
     assert "It shows learners for whom passed is yes." in page.body
@@ -190,7 +191,7 @@ def test_a_message_and_its_view_share_the_filter(
     assert action.filter == more
     fewer = rule(ids["quiz"], "equal", "68")
     panel = client.get(f"/workflows/{workflow.id}/actions/{action.id}/filter")
-    assert "shared with the view" in panel.body
+    assert "These rules are those of the view" in panel.body
     client.post(f"/workflows/{workflow.id}/actions/{action.id}/filter", {"formula": json.dumps(fewer)})
     assert keys(table(client, workflow, view=view.id)) == ["s1"]
     assert "Passed" in client.get(here).body

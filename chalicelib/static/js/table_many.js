@@ -119,6 +119,10 @@ document.addEventListener("toggle", (event) => {
   if (link) link.href = link.dataset.saveView + location.search;
 }, true);
 
+// Search and filters change the address and not this link.
+const charts = document.querySelector("a[data-charts]");
+charts?.addEventListener("click", () => { charts.href = charts.dataset.charts + location.search; });
+
 document.addEventListener("htmx:after:swap", () => { said(); fitFilter(); });
 said();
 fitFilter();

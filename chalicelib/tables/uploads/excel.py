@@ -70,6 +70,16 @@ def _place(letters: str) -> int:
     return number
 
 
+def sheets(source: Path) -> list[str]:
+    """Return the names of a workbook's sheets; none when it can't be opened."""
+    from python_calamine import CalamineError, load_workbook
+
+    try:
+        return list(load_workbook(str(source)).sheet_names)
+    except (CalamineError, OSError, ValueError):
+        return []
+
+
 def to_csv(source: Path, target: Path, sheet: str = "", part: Area = WHOLE, skip: int = 0, skip_end: int = 0) -> Sheet:
     """Write a sheet (the first one with cells unless named) to `target`: `part` of it without the skipped rows.
 
@@ -94,7 +104,11 @@ def to_csv(source: Path, target: Path, sheet: str = "", part: Area = WHOLE, skip
         raise errors.Invalid("The workbook is protected by a password. Remove it and upload the file again.") from error
     except (CalamineError, OSError, ValueError) as error:
         raise errors.Invalid("The file can't be opened as an Excel workbook; it may be damaged.") from error
-    raise errors.Invalid("No cells are there." if sheet or skip or part != WHOLE else "The workbook has no cells.")
+    if not sheet and not skip and part == WHOLE:
+        raise errors.Invalid("The workbook has no cells.")
+    raise errors.Invalid(
+        "There are no cells in this part." if part != WHOLE or skip else f"The sheet “{sheet}” is empty."
+    )
 
 
 def _has_value(row: list[Any]) -> bool:

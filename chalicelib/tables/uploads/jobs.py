@@ -11,11 +11,12 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from chalicelib import database, errors
+from chalicelib.audit import service as audit
 from chalicelib.aws import files
 from chalicelib.logs import logger
 from chalicelib.schedules.jobs import Task, job
 from chalicelib.tables import store
-from chalicelib.tables.uploads import service
+from chalicelib.tables.uploads import excel, service
 from chalicelib.tables.uploads.models import DONE, IMPORTING, READ, READING, REFUSED, Upload
 
 
@@ -47,7 +48,10 @@ def read_upload(task: Task) -> dict[str, Any] | None:
                 called = service.fetch(upload, target)
             rows = store.in_bulk(read)
         except (errors.Invalid, errors.Limit) as error:
-            _note_problem(upload_id, READING, REFUSED, error.message)
+            # With the sheets of a workbook another one can be chosen.
+            sheets = excel.sheets(path) if excel.is_workbook(path) else []
+            known = {"format": "excel", "sheets": sheets, "sheet": upload.options.get("sheet", "")} if sheets else {}
+            _note_problem(upload_id, READING, REFUSED, error.message, understood=known)
             return {"refused": error.message}
     return {"rows": rows}
 
@@ -70,18 +74,28 @@ def import_upload(task: Task) -> dict[str, Any] | None:
         raise
     except errors.AppError as error:
         _note_problem(upload_id, IMPORTING, READ, error.message)
+        _note_failure(task, upload_id, error.message)
         raise
     if result is not None:
         _remove_file(upload_id)
     return result
 
 
-def _note_problem(upload_id: int, expected: str, state: str, problem: str) -> None:
+def _note_problem(upload_id: int, expected: str, state: str, problem: str, **more: Any) -> None:
     with database.scope() as session:
         session.execute(
             update(Upload)
             .where(Upload.id == upload_id, Upload.state == expected)
-            .values(state=state, problem=problem)
+            .values(state=state, problem=problem, **more)
+        )  # fmt: skip
+
+
+def _note_failure(task: Task, upload_id: int, problem: str) -> None:
+    with database.scope() as session:
+        upload = session.get_one(Upload, upload_id)
+        audit.record(
+            session, "import_failed", workflow_id=upload.workflow_id, user_id=task.user_id, name=upload.filename,
+            problem=problem,
         )  # fmt: skip
 
 

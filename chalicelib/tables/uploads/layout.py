@@ -23,6 +23,8 @@ MAX_COLUMNS = 400
 #: A line of more bytes is no line of a table.
 MAX_LINE_BYTES = 1 << 22
 BLOCK = 1 << 20
+#: Written with the apostrophe first, which is what the search then jumps to.
+_GUARD = re.compile(rb"'(?=[=+@\t\r\n-]|\xef\xbc)")
 SHOWN_PROBLEMS = 5
 
 
@@ -133,6 +135,16 @@ def needs_care(path: Path, start: int, separator: str) -> bool:
             if block.startswith(b"\\.") or b"\n\\." in block:
                 return True
             if b'"' in block and (stray.search(block) or any(line.count(b'"') % 2 for line in block.split(b"\n"))):
+                return True
+    return False
+
+
+def may_be_guarded(path: Path, start: int) -> bool:
+    """Tell whether a cell may begin with an apostrophe that keeps spreadsheets from running the rest."""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        while block := stream.read(BLOCK):
+            if _GUARD.search(block + stream.readline()):
                 return True
     return False
 

@@ -83,6 +83,9 @@ def read(
     if not rows:
         raise errors.Invalid("The file has column names but no rows.")
     report(40, "Looking at the values")
+    if layout.may_be_guarded(source.path, source.start) and (count := staging.unguard(session, upload_id, len(found))):
+        texts = "1 text" if count == 1 else f"{count:,} texts"
+        source.repairs.append(f"The apostrophe that guards texts beginning with =, +, - or @ was taken off {texts}.")
     if options.missing:
         staging.empty_words(session, upload_id, len(found), options.missing)
     samples = staging.samples(session, upload_id, len(found))
@@ -99,9 +102,10 @@ def read(
         if not found[number - 1].strip() and fact.blanks == filled:
             source.repairs.append(f"Column {number} has neither a name nor a value and was left out.")
             continue
-        columns.append(_column(number, found[number - 1], header, fact, zone))
+        columns.append(_column(number, found[number - 1], header, fact, zone, filled))
     if filled < rows:
-        source.repairs.append(f"{rows - filled:,} empty rows were left out.")
+        empty = rows - filled
+        source.repairs.append("1 empty row was left out." if empty == 1 else f"{empty:,} empty rows were left out.")
     if not filled:
         raise errors.Invalid("The file has column names but no rows.")
     _explain_keys(session, upload_id, columns)
@@ -151,13 +155,13 @@ def _preferred(found: Sequence[str]) -> list[int]:
     return sorted(numbers, key=lambda number: (not names.is_key_word(found[number - 1]), number))
 
 
-def _column(number: int, found: str, header: names.Header, fact: staging.Facts, zone: str) -> dict[str, Any]:
+def _column(number: int, found: str, header: names.Header, fact: staging.Facts, zone: str, rows: int) -> dict[str, Any]:
     notes = [header.repair] if header.repair else []
     notes += kinds.hints(fact.sample, fact.kind)
     if kinds.KINDS[fact.kind].type == "datetime" and any(kinds.lacks_offset(text) for text in fact.sample):
         notes.append(f"times without an offset are read as those of {zone}")
     if fact.blanks:
-        notes.append(f"{fact.blanks:,} {'blank' if fact.blanks == 1 else 'blanks'}")
+        notes.append(f"missing for {fact.blanks:,} of {rows:,}")
     return {
         "number": number, "header": found[:1000], "name": header.name, "kind": fact.kind,
         "blanks": fact.blanks, "unique": fact.unique, "notes": notes,

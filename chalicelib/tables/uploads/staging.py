@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
+from chalicelib.tables.downloads import looks_like_formula
 from chalicelib.tables.store import MAX_KEY_BYTES, drop, sqlstate
 from chalicelib.tables.uploads.kinds import BLANKS, KEY_TYPES, KINDS, NO_HABITS, Habits, guess, next_guess
 
@@ -98,16 +99,31 @@ def trimmed(number: int) -> str:
 
 def empty_words(session: Session, upload_id: int, width: int, words: Sequence[str]) -> None:
     """Make those cells empty that hold nothing but one of the words, in any case; rows stay in the file's order."""
-    name, wanted = raw(upload_id), [word.lower() for word in words]
-    numbers = range(1, width + 1)
-    cells = ", ".join(
-        f"CASE WHEN lower({trimmed(n)}) = ANY(CAST(:words AS text[])) THEN NULL ELSE c{n} END AS c{n}" for n in numbers
-    )
+    lowered = [word.lower() for word in words]
+    said = "lower({}) = ANY(CAST(:words AS text[]))"
+    cells = [f"CASE WHEN {said.format(trimmed(n))} THEN NULL ELSE c{n} END" for n in range(1, width + 1)]
+    _write_anew(session, upload_id, cells, {"words": lowered})
+
+
+def unguard(session: Session, upload_id: int, width: int) -> int:
+    """Take the apostrophe off those texts that it guards in our own downloads; return their number."""
+    guarded = [f"(c{n} LIKE '''%' AND {looks_like_formula(f'substr(c{n}, 2)')})" for n in range(1, width + 1)]
+    counts = " + ".join(f"count(*) FILTER (WHERE {one})" for one in guarded)
+    found = int(session.scalar(text(f"SELECT {counts} FROM {raw(upload_id)}")) or 0)
+    if found:
+        cells = [f"CASE WHEN {one} THEN substr(c{n}, 2) ELSE c{n} END" for n, one in enumerate(guarded, 1)]
+        _write_anew(session, upload_id, cells, {})
+    return found
+
+
+def _write_anew(session: Session, upload_id: int, cells: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Write the table of texts anew, with SQL for each column; rows stay in the file's order."""
+    name = raw(upload_id)
     session.execute(text("SET LOCAL synchronize_seqscans = off"))
     drop(session, f"{name}x")
-    columns = ", ".join(f"c{n} text" for n in numbers)
+    columns = ", ".join(f"c{n} text" for n in range(1, len(cells) + 1))
     session.execute(text(f"CREATE UNLOGGED TABLE {name}x ({columns}, line bigint)"))
-    session.execute(text(f"INSERT INTO {name}x SELECT {cells}, line FROM {name}"), {"words": wanted})
+    session.execute(text(f"INSERT INTO {name}x SELECT {', '.join(cells)}, line FROM {name}"), values)
     drop(session, name)
     session.execute(text(f"ALTER TABLE {name}x RENAME TO u{int(upload_id)}"))
 

@@ -75,7 +75,7 @@ def _save(request: Request, view: View) -> Answer:
     except errors.Invalid as error:
         return _form(request, view, draft, error.fields)
     except service.Stale as error:
-        return _form(request, view, draft, changes=error.changes)
+        return _form(request, view, draft, message=error.message, changes=error.changes)
     return _show(request, view, f"“{view.name}” is saved.")
 
 
@@ -115,14 +115,14 @@ def _show(request: Request, view: View, flash: str) -> Answer:
 
 def _form(
     request: Request, view: View | None, draft: Draft, problems: dict[str, str] | None = None,
-    changes: list[str] | None = None,
+    message: str = "", changes: list[str] | None = None,
 ) -> Answer:  # fmt: skip
     columns = tables.columns(request.session, request.workflow.id)
     infos = {column.id: tables.info(column) for column in columns}
     return render(
         "tables/views/form.html", status=422 if problems else 409 if changes else 200, view=view, draft=draft,
         version=view.version if view else 0, columns=forms.in_order(draft, columns), problems=problems or {},
-        changes=changes or [], sort_fields=forms.sort_fields(draft), sortable=columns,
+        message=message, changes=changes or [], sort_fields=forms.sort_fields(draft), sortable=columns,
         followers=queries.followers(request.session, view.id) if view else [],
         builder=builder.data(infos, request.workflow.time_zone), rule_problems=_rule_problems(request, draft, infos),
     )  # fmt: skip

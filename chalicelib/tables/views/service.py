@@ -31,8 +31,8 @@ MAX_VIEWS = 500
 class Stale(errors.Conflict):
     """Raised when somebody saved the view meanwhile; `changes` says in words what is different now."""
 
-    def __init__(self, changes: list[str]) -> None:
-        super().__init__("Somebody changed this view while you had it open.")
+    def __init__(self, who: str, changes: list[str]) -> None:
+        super().__init__(f"{who} changed this view while you had it open.")
         self.changes = changes
 
 
@@ -74,12 +74,17 @@ def change(session: Session, user_id: int, workflow: Workflow, view: View, draft
     checked = _checked(session, workflow, draft, but=view.id)
     if version != view.version:
         if changes := differences(view, checked, tables.infos(session, workflow.id)):
-            raise Stale(changes)
+            raise Stale(_who(session, workflow, view), changes)
         return
     view.name, view.description, view.columns = checked.name, checked.description, list(checked.columns)
     view.sort, view.filter = checked.sort, checked.filter
     _saved(session, user_id, workflow, view)
     actions.follow_view(session, user_id, view.id, view.filter)
+
+
+def _who(session: Session, workflow: Workflow, view: View) -> str:
+    zone = workflow.time_zone
+    return audit.who_last(session, workflow.id, ["view_changed", "view_created"], time_zone=zone, view_id=view.id)
 
 
 def set_filter(
