@@ -98,16 +98,19 @@ def read(typed: str, column: Column, zone: ZoneInfo, *, field: str = "value") ->
         raise _refused(field, f"{words[0].upper()}{words[1:]}.") from None
     except OverflowError:
         raise _refused(field, "This date is out of reach.") from None
-    _check(value, column, zone, field)
+    check(value, column, zone, field)
     return value
 
 
-def _check(value: Any, column: Column, zone: ZoneInfo, field: str) -> None:
+def check(value: Any, column: Column, zone: ZoneInfo, field: str) -> None:
+    """Raise errors.Invalid, with words for `field`, when a value of the right type can't be in the column."""
+    if value is None and column.is_key:
+        raise _refused(field, "This column tells learners apart, so it can't be empty.")
     if isinstance(value, str) and len(value) > MAX_LENGTH:
         raise _refused(field, f"Use at most {MAX_LENGTH:,} characters; this has {len(value):,}.")
     if isinstance(value, str) and column.is_key and len(value.encode()) > MAX_KEY_BYTES:
         raise _refused(field, "This is too long for a column that tells learners apart.")
-    if column.allowed_values and value not in allowed(column, zone):
+    if value is not None and column.allowed_values and value not in allowed(column, zone):
         raise _refused(field, "Choose one of the column's values.")
 
 

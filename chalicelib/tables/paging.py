@@ -137,17 +137,18 @@ def read(
     after: Cursor | None = None,
     before: Cursor | None = None,
     flags: Mapping[str, Any] | None = None,
+    is_whole: bool = False,
 ) -> Rows:
     """Return the page that follows `after`, or the one that ends before `before`, or the first.
 
     Rows have `row_id`, `c<id>` and, by name, whether each formula in `flags` holds; texts are cut to one character
-    more than cells.MAX_SHOWN. Raises errors.Invalid when a rule of the scope can't be used any more.
+    more than cells.MAX_SHOWN, unless `is_whole`. Raises errors.Invalid when a rule of the scope can't be used any more.
     """
     size = size or PAGE_SIZE
     cursor = _placed(session, scope.workflow_id, order, before or after)
     backwards = cursor is not None and before is not None
     learners = scope.table()
-    parts = {"row_id": "t.row_id", **_cells(columns), **_places(order)}
+    parts = {"row_id": "t.row_id", **_cells(columns, is_whole=is_whole), **_places(order)}
     wanted: list[Any] = [sa.literal_column(part).label(name) for name, part in parts.items()]
     for name, formula in (flags or {}).items():
         wanted.append(sql.condition(formula, scope.columns, learners, scope.rules_zone).label(name))
@@ -168,9 +169,10 @@ def read(
     )
 
 
-def _cells(columns: Sequence[Column]) -> dict[str, str]:
+def _cells(columns: Sequence[Column], *, is_whole: bool) -> dict[str, str]:
     cut = MAX_SHOWN + 1
-    return {f"c{c.id}": f"left(t.c{c.id}, {cut})" if c.type == "text" else f"t.c{c.id}" for c in columns}
+    is_cut = {column.id for column in columns if column.type == "text" and not is_whole}
+    return {f"c{c.id}": f"left(t.c{c.id}, {cut})" if c.id in is_cut else f"t.c{c.id}" for c in columns}
 
 
 def _places(order: Order) -> dict[str, str]:

@@ -213,9 +213,7 @@ def _done(request: ApiRequest, declared: Declaration, params: dict[str, str], ra
     values = {name: _decoded(name, value) for name, value in params.items()}
     if declared.role is not None:
         workflow_id = values.pop("workflow_id")
-        request._workflow, request.role = workflows.get_with_role(
-            request.session, user.id, workflow_id, declared.role
-        )  # fmt: skip
+        _find_workflow(request, workflow_id, declared.role)
     request.body = _text(raw)
     request.json = _parsed(request, declared)
     key = request.headers.get("idempotency-key", "")
@@ -223,6 +221,14 @@ def _done(request: ApiRequest, declared: Declaration, params: dict[str, str], ra
         return declared.view(request, **values)
     asked = [declared.method, raw.context["resourcePath"], raw.uri_params["proxy"], request.query.lists(), request.body]
     return repeats.once(request.session, user.id, key, asked, lambda: declared.view(request, **values))
+
+
+def _find_workflow(request: ApiRequest, workflow_id: int, role: WorkflowRole) -> None:
+    try:
+        found = workflows.get_with_role(request.session, request.user.id, workflow_id, role)
+    except errors.NotFound as error:
+        raise errors.NotFound("Workflow not found.") from error
+    request._workflow, request.role = found
 
 
 def _decoded(name: str, value: str) -> Any:
@@ -259,13 +265,15 @@ def _json(body: str) -> Any:
         raise ValueError(f"{name} is no JSON")
 
     try:
-        return _without_nul(json.loads(body, parse_constant=refuse)) if body.strip() else {}
+        return _storable(json.loads(body, parse_constant=refuse)) if body.strip() else {}
     except (ValueError, RecursionError) as error:
         raise problems.Unreadable(f"JSON parse error - {error}") from error
 
 
-def _without_nul(value: Any) -> Any:
-    """Return the value; PostgreSQL's text can't hold NUL, so that is refused before anything else looks at it."""
-    if "\\u0000" in json.dumps(value):
+def _storable(value: Any) -> Any:
+    """Return the value; what PostgreSQL's text can't hold is refused before anything else looks at it."""
+    written = json.dumps(value, ensure_ascii=False)
+    if "\\u0000" in written:
         raise ValueError("the character U+0000 can't be stored")
+    written.encode()  # half a surrogate pair, which JSON can write, has no UTF-8
     return value
