@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from chalicelib.exchange import api as exchange
 from chalicelib.tables import api as tables
 from chalicelib.tables import legacy_api as legacy_tables
 from chalicelib.tables.columns import api as columns
+from chalicelib.tables.uploads import api as uploads
 from chalicelib.tables.views import api as views
 from chalicelib.web import openapi
 from chalicelib.web.api import declarations, respond
@@ -12,6 +14,6 @@ from chalicelib.workflows import api as workflows
 from chalicelib.workflows import legacy_api as legacy_workflows
 
 #: Addresses are known once the module that declares them is imported.
-MODULES = (columns, legacy_tables, legacy_workflows, openapi, tables, views, workflows)
+MODULES = (columns, exchange, legacy_tables, legacy_workflows, openapi, tables, uploads, views, workflows)
 
 __all__ = ["MODULES", "declarations", "respond"]

@@ -210,12 +210,13 @@ def import_file(session: Session, user_id: int, path: Path, *, name: str = "", r
         read(session, imported, document, table)
     imported.name = " ".join((name or document.name).split())
     if replace:
-        _put_away(session, user_id, imported.name)
+        put_away(session, user_id, imported.name)
     carry_out(session, imported)
     return imported
 
 
-def _put_away(session: Session, user_id: int, name: str) -> None:
+def put_away(session: Session, user_id: int, name: str) -> None:
+    """Put the user's own workflow of this name into the trash, if there is one."""
     for card in queries.cards(session, user_id):
         if card.name == name and card.role == WorkflowRole.OWNER:
             workflows.delete(session, user_id, workflows.get(session, user_id, card.id, WorkflowRole.OWNER))

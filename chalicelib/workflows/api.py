@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from chalicelib import errors
-from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.accounts.roles import Role, WorkflowRole
+from chalicelib.aws import files
 from chalicelib.schedules import service as schedules
 from chalicelib.web import cursors, schemas
 from chalicelib.web.api import ApiRequest, answer, api, check_match, nothing, public_url
@@ -143,8 +144,12 @@ def accepted(job_id: int) -> Answer:
 def show_job(request: ApiRequest, job_id: int) -> Answer:
     """Show a job that the person started."""
     job = schedules.own(request.session, request.user.id, job_id)
+    if job.workflow_id is not None and request.user.role != Role.ADMIN:
+        service.get(request.session, request.user.id, job.workflow_id, WorkflowRole.VIEWER)
     told = {
         "id": job.id, "kind": job.kind, "state": job.state, "progress": job.progress, "message": job.message,
         "result": {name: value for name, value in job.result.items() if name != "key"},
     }  # fmt: skip
+    if key := job.result.get("key"):
+        told["file"] = files.download_link(key, key.rpartition("/")[2])
     return answer(told)

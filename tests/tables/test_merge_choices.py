@@ -102,7 +102,7 @@ def test_columns_that_do_not_tell_learners_apart_together_are_refused(course: Co
     }  # fmt: skip
     refused = course.browser.post(f"{page}/match", {**fields(match), **pair})
     expected = "“course” and “no” of the table would not tell learners apart: it has “bio / 1” 2 times."
-    assert problems(refused)[0].replace("”” and ““", "” and “") == expected
+    assert problems(refused)[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,6 @@ def test_a_failed_import_keeps_what_was_read_for_another_try(course: Course, aws
     course.add(EXISTING)
     page, match = match_page(course, NEW)
     check(course, page, match)
-    course.sql(f"ALTER TABLE learners.w{course.workflow_id} ADD CHECK (true)")
     assert course.browser.post(f"{page}/check").status == 303
     v = column_id(course, "v")
     course.sql(f'UPDATE ontask."column" SET allowed_values = \'["a", "b", "c"]\' WHERE id = {v} RETURNING 1')

@@ -259,15 +259,17 @@ def _carefully(session: Session, made: Frame, existing: Sequence[Column] = ()) -
             raise
         raise errors.Conflict(IN_USE) from error
     except errors.Invalid as error:
-        raise errors.Invalid(error.message, _renamed(error.fields, made, existing)) from error
+        numbers = dict(enumerate(made.types, 1))
+        raise errors.Invalid(error.message, by_name(error.fields, numbers, existing)) from error
 
 
-def _renamed(fields: Mapping[str, str], made: Frame, existing: Sequence[Column]) -> dict[str, str]:
+def by_name(fields: Mapping[str, str], numbers: Mapping[int, str], existing: Sequence[Column]) -> dict[str, str]:
+    """Return the problems of the wizard's fields by the names that programs know; `numbers` are the file's columns."""
     found, known = {}, {"key_number": "right_on", "key_column": "left_on", "rows": "how"}
     by_id = {f"unmark-{column.id}": column.name for column in existing}
     for place, message in fields.items():
         if numbered := _FIELD.fullmatch(place):
-            found[f"columns.{list(made.types)[int(numbered[1]) - 1]}"] = message
+            found[f"columns.{numbers[int(numbered[1])]}"] = message
         elif place in by_id:
             told = message.partition(" Tick the box")[0]
             found["unmark"] = f"{told} Name it in `unmark` to stop using it as a key."
