@@ -15,7 +15,7 @@ from chalicelib.tables import queries, store
 from chalicelib.tables.columns import keeping
 from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
-from chalicelib.tables.uploads import merge, staging
+from chalicelib.tables.uploads import merge, pairing, staging
 from chalicelib.tables.uploads.kinds import KEY_TYPES
 from chalicelib.tables.uploads.models import Upload
 from chalicelib.tables.uploads.plan import CREATE, NUMBER_NAME, REPLACE, Plan, Wanted
@@ -178,7 +178,7 @@ def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
     existing = queries.columns(session, workflow.id)
     summary = merge.dry_run(session, workflow.id, upload.id, plan, existing, samples=False)
     refuse(summary, plan)
-    found = merge.pairs(session, upload.id, plan, existing)
+    found = pairing.pairs(session, upload.id, plan, existing)
     additional = [wanted for wanted in plan.columns if not wanted.target]
     complete = {wanted.number for wanted in additional if wanted.is_key} if plan.method == REPLACE else set()
     replaced = {pair.column.id for pair in found} if plan.method == REPLACE else None
