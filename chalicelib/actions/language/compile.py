@@ -147,23 +147,27 @@ def _statements(tree: Sequence[Node], rubric: Sequence[nodes.Node]) -> Iterator[
 def _feedback(criteria: Sequence[Criterion], output: Output) -> nodes.Node:
     """Return the list of a rubric: for each criterion the feedback of the level that the learner's value is."""
     lines = [
-        _block([_chosen(one, output)], "rubric_line", html.escape(one.name) if output == "html" else one.name)
+        _block(_chosen(one, output), "rubric_line", html.escape(one.name) if output == "html" else one.name)
         for one in criteria
     ]
     return _block(lines, "rubric_list")
 
 
-def _chosen(criterion: Criterion, output: Output) -> nodes.Node:
+def _chosen(criterion: Criterion, output: Output) -> list[nodes.Node]:
     choices: list[nodes.If] = []
     for name, text in criterion.feedback.items():
-        is_level = _filter(_name(criterion.reference), "is_level", (name,))
+        is_level = nodes.Compare(
+            _name("level"), [nodes.Operand("eq", nodes.Const(name, lineno=1), lineno=1)], lineno=1
+        )  # fmt: skip
         tree = _tree(inline(text) if output == "html" else text, output)
         choices.append(nodes.If(is_level, list(_statements(tree, ())), [], [], lineno=1))
     if not choices:
-        return nodes.Output([], lineno=1)
+        return []
     first, *others = choices
     first.elif_ = others
-    return first
+    # Worked out once for all the levels it is compared with.
+    level_of = nodes.Assign(nodes.Name("level", "store"), _filter(_name(criterion.reference), "level", ()), lineno=1)
+    return [level_of, first]
 
 
 def _block(body: Sequence[nodes.Node], filter_name: str, *arguments: str) -> nodes.FilterBlock:
@@ -296,7 +300,7 @@ def _environment(output: Output, time_zone: str) -> Environment:
         "query": lambda value: quote(text(value), safe=""),
         "address": checked_address,
         "table": partial(TABLES[output], show=text),
-        "is_level": lambda value, name: level(value) == name,
+        "level": level,
         "rubric_line": as_item if is_html else as_line,
         "rubric_list": as_list if is_html else str,
     }

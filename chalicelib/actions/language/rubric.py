@@ -18,8 +18,7 @@ from chalicelib.actions.language.syntax import Output, Reference, references
 
 #: One paragraph without anything of its own: in a list it would begin a line of its own.
 _PARAGRAPH = re.compile(r"\s*<p>((?:(?!</?p\b).)*)</p>\s*", re.DOTALL)
-_SHOWS = re.compile(r"<img\b|<hr\b", re.IGNORECASE)
-_MARKUP = re.compile(r"<[^<>]*>|&nbsp;|[\s\u00a0\u200b]")
+_NOTHING = re.compile(r"(?:<(?!img\b|hr\b)[^<>]*>|&nbsp;|[\s\u00a0\u200b])*+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def level(value: Any) -> str | None:
 
 def is_blank(text: str) -> bool:
     """Tell whether a text in HTML shows nothing."""
-    return not _SHOWS.search(text) and not _MARKUP.sub("", text)
+    return _NOTHING.fullmatch(text) is not None
 
 
 def used(rubric: Sequence[Criterion], output: Output = "html") -> Iterator[Reference]:

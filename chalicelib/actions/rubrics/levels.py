@@ -157,9 +157,8 @@ def _carry_out(
         _make_way(session, of_columns, keys)
         session.execute(
             sa.update(RubricCell).where(RubricCell.criterion_id.in_(of_columns)).values(level=moved),
-            execution_options={"synchronize_session": False},
+            execution_options={"synchronize_session": "fetch"},
         )
-        session.expire_all()
 
 
 def _make_way(session: Session, of_columns: Any, keys: dict[str, str]) -> None:
@@ -167,7 +166,7 @@ def _make_way(session: Session, of_columns: Any, keys: dict[str, str]) -> None:
     taken = set(keys.values()) - set(keys)
     session.execute(
         sa.delete(RubricCell).where(RubricCell.criterion_id.in_(of_columns), RubricCell.level.in_(taken)),
-        execution_options={"synchronize_session": False},
+        execution_options={"synchronize_session": "fetch"},
     )
 
 
