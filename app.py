@@ -28,6 +28,7 @@ from chalicelib.actions.surveys.entry_routes import bp as survey_answers
 from chalicelib.actions.surveys.routes import bp as surveys
 from chalicelib.actions.version_routes import bp as versions
 from chalicelib.audit.routes import bp as audit
+from chalicelib.delivery.archives.routes import bp as archives
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.schedule_routes import bp as schedules
@@ -68,6 +69,7 @@ BLUEPRINTS = (
     accounts,
     action_list,
     actions,
+    archives,
     attributes,
     audit,
     charts,

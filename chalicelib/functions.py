@@ -13,6 +13,7 @@ from chalicelib.aws import alarm
 from chalicelib.aws.mailer import Mailer
 from chalicelib.database import waking
 from chalicelib.delivery import feedback, repeats
+from chalicelib.delivery.archives import jobs as archive_jobs
 from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
 from chalicelib.logs import logger
@@ -30,6 +31,7 @@ RESERVE_SECONDS = 10.0
 #: Jobs are known once the module that does them is imported.
 JOB_MODULES = (
     answer_jobs,
+    archive_jobs,
     audit_jobs,
     exchange_jobs,
     history_jobs,

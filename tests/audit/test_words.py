@@ -9,7 +9,8 @@ from chalicelib.audit.words import WORDS, said
 
 SOURCES = Path(__file__).parent.parent.parent / "chalicelib"
 SUBJECTS = (
-    "link|schedule|workflow|data|cell|row|rows|view|column|action|condition|question|run|message|messages|user|password"
+    "archive|link|schedule|workflow|data|cell|row|rows|view|column|action|condition|question|run|message|messages"
+    "|user|password"
 )
 EVENT = re.compile(rf'"((?:{SUBJECTS})_[a-z]+(?:_[a-z]+)*|signed_in|unsubscribed)"')
 

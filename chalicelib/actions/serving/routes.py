@@ -192,7 +192,7 @@ def served(template: str, visit: Visit, *, status: int = 200, **context: Any) ->
     return render(template, status=status, visit=visit, action=visit.action, link=visit.link, **context)
 
 
-@served_page_of(Kind.TEXT)
+@served_page_of(Kind.TEXT, Kind.RUBRIC)
 def show_text(request: Request, visit: Visit) -> Answer:
     """Show the visitor's version of a message, in a frame of its own."""
     if request.method != "GET":
@@ -211,6 +211,6 @@ def show_served_text(request: Request, token: str) -> Answer:
     if learner is None or editor.trouble or learner.row_id != visit.row_id:
         raise errors.NotFound
     try:
-        return document(preview.page(visit.action, learner, editor.fixed, visit.workflow.time_zone))
+        return document(preview.page(visit.action, learner, editor.fixed, visit.workflow.time_zone, editor.criteria))
     except errors.Invalid as error:
         raise errors.NotFound from error

@@ -1,0 +1,1 @@
+"""All learners' versions of an action as files in one ZIP."""
