@@ -49,6 +49,11 @@ class Traits:
     is_served: bool = False
     has_zip: bool = False
 
+    @property
+    def title(self) -> str:
+        """The noun as a label."""
+        return self.noun[:1].upper() + self.noun[1:]
+
 
 _OF_A_REPORT = Allowed(per_learner=False, tables=True)
 
