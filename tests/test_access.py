@@ -217,6 +217,7 @@ def paths(pattern: str, ids: dict[str, int]) -> list[str]:
 
 #: Pages of what is not ready in `furnish`: the file of a job that waits, the pages of other kinds of jobs.
 NOT_YET = {
+    "/workflows/{workflow_id}/actions/{action_id}/zip/{job_id}",
     "/workflows/{workflow_id}/downloads/{job_id}/file", "/workflows/{workflow_id}/export/{job_id}",
     "/workflows/{workflow_id}/log/files/{job_id}", "/workflows/{workflow_id}/table/work/{job_id}",
 }  # fmt: skip
