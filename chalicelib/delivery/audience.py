@@ -80,8 +80,8 @@ def rows(audience: Audience) -> sa.Subquery:
             _address(audience, learners).label("address"),
             _excluded(audience, learners).label("excluded"),
             _label(audience, learners).label("label"),
-            _object([(f"c{key}", learners.c[f"c{key}"]) for key in audience.values]).label("values"),
-            _object(flags).label("flags"),
+            object_of([(f"c{key}", learners.c[f"c{key}"]) for key in audience.values]).label("values"),
+            object_of(flags).label("flags"),
         ),
         learners,
     )
@@ -170,7 +170,7 @@ def _label(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[str
     return sa.func.coalesce(sa.cast(learners.c[f"c{audience.label_column_id}"], sa.Text), "")
 
 
-def _object(pairs: list[tuple[str, sa.ColumnElement[Any]]]) -> sa.ColumnElement[Any]:
+def object_of(pairs: list[tuple[str, sa.ColumnElement[Any]]]) -> sa.ColumnElement[Any]:
     """Return a jsonb object; the keys are made of ids, so they need no binding."""
     made: sa.ColumnElement[Any] = sa.literal_column("'{}'::jsonb", JSONB)
     for start in range(0, len(pairs), PAIRS):

@@ -75,12 +75,7 @@ class Renderer:
 
         Raises errors.Invalid when it gets too long.
         """
-        context = {**self._fixed, **values, **flags}
-        for name, convert in self._convert.items():
-            if context.get(name) is not None:
-                context[name] = convert(context[name])
-        for key, about in self._tables.items():
-            context[key] = thawed(values.get(key, []), about["names"], about["types"])
+        context = self._context(values, flags)
         subject = " ".join(self._subject.render(context).split())[:MAX_SUBJECT_CHARACTERS]
         shown, plain = self._html.render(context), tidy(self._text.render(context))
         if self._links:
@@ -88,6 +83,22 @@ class Renderer:
             shown += f"<p>Files:</p><ul>{items}</ul>"
             plain += "\n\nFiles:\n" + "\n".join(f"- {name}: {url}" for name, url in self._links)
         return Rendered(subject, shown, plain)
+
+    def page(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> str:
+        """Return only the HTML.
+
+        Raises errors.Invalid when it gets too long.
+        """
+        return self._html.render(self._context(values, flags))
+
+    def _context(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+        context = {**self._fixed, **values, **flags}
+        for name, convert in self._convert.items():
+            if context.get(name) is not None:
+                context[name] = convert(context[name])
+        for key, about in self._tables.items():
+            context[key] = thawed(values.get(key, []), about["names"], about["types"])
+        return context
 
 
 # JSON has one kind of number and no times; texts are shown by the column's type.

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
+import unicodedata
 import zipfile
 from typing import IO, Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib.actions.models import Action
-from chalicelib.delivery.archives.names import Names
+from chalicelib.delivery import sources
+from chalicelib.delivery.archives import names
 from chalicelib.schedules import jobs
 from chalicelib.schedules.models import Job
 from chalicelib.workflows.models import Workflow
-from tests.conftest import Browser
+from tests.conftest import Browser, Clock
 from tests.factories import make_action, make_table
 
 ROWS = [
@@ -58,7 +64,7 @@ def made(client: Browser, session: Session, action: Action, bucket: dict[str, by
     jobs.run(job_id)
     session.expire_all()
     key = session.get_one(Job, job_id).result["key"]
-    assert client.get(answer.location, file="1").location.startswith(f"https://files.example/{key}#ontask zip")
+    assert client.get(answer.location, file="1").location.startswith(f"https://files.example/{key}#OnTask_zip_")
     with zipfile.ZipFile(io.BytesIO(bucket[key])) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
@@ -75,23 +81,44 @@ def test_name_and_contents_are_of_the_same_learner_also_with_a_filter(
     assert files["s3_Participant 13_feedback.html"].startswith("<!doctype html>")
 
 
-def test_names_that_can_not_be_are_changed_and_told(
+def test_names_that_can_not_be_are_shown_before_the_files_are_made(
     client: Browser, session: Session, action: Action, columns: dict[str, int], bucket: dict[str, bytes]
 ) -> None:
-    files = made(client, session, action, bucket, first=columns["name"], suffix="note.html")
+    form = {"first": str(columns["name"]), "suffix": "note.html"}
+    page = client.post(here(action), form)
+    assert page.status == 422
+    assert "Some files get other names" in page.body
+    assert "C-y- -x-_note.html" in page.body
+    assert "Bo_note (2).html" in page.body
+    files = made(client, session, action, bucket, **form, seen=seen(page.body))
     assert list(files) == ["Ada_note.html", "Bo_note.html", "Bo_note (2).html", "C-y- -x-_note.html"]
-    job = session.query(Job).one()
-    page = client.get(f"{here(action)}/{job.id}").body
-    assert "2 names were changed" in page
-    assert "Bo_note.html → Bo_note (2).html" in page
+
+
+def seen(body: str) -> str:
+    """What a form says of the names that it shows."""
+    found = re.search(r'name="seen" value="([^"]*)"', body)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_the_link_to_the_files_works_for_a_day(
+    client: Browser, session: Session, action: Action, columns: dict[str, int], bucket: dict[str, bytes],
+    frozen_clock: Clock,
+) -> None:  # fmt: skip
+    made(client, session, action, bucket, first=columns["sid"])
+    waiting = f"{here(action)}/{session.query(Job).one().id}"
+    frozen_clock.advance(hours=24)
+    assert "were kept until" in client.get(waiting).body
+    assert client.get(waiting, file="1").status == 404
 
 
 def test_moodle_finds_its_participants(
     client: Browser, session: Session, action: Action, columns: dict[str, int], bucket: dict[str, bytes]
 ) -> None:
-    files = made(
-        client, session, action, bucket, first=columns["Identifier"], second=columns["name"], for_moodle="1"
-    )  # fmt: skip
+    form = {"first": columns["Identifier"], "second": columns["name"], "for_moodle": "1"}
+    look = client.post(here(action), {**form, "do": "look"})
+    assert look.status == 200
+    files = made(client, session, action, bucket, **form, seen=seen(look.body))
     assert "Ada_11_assignsubmission_file_feedback.html" in files
     assert "For s1" in files["Ada_11_assignsubmission_file_feedback.html"]
 
@@ -100,10 +127,10 @@ def test_moodle_finds_its_participants(
     ("form", "field", "hint"),
     [
         ({}, "first", "Choose the column"),
-        ({"first": "sid", "second": "sid"}, "second", "another column than the first"),
-        ({"first": "Identifier", "for_moodle": "1"}, "second", "the column with the full names"),
-        ({"first": "sid", "second": "name", "for_moodle": "1"}, "first", "These are not: s1, s2, s3, s4."),
-        ({"first": "sid", "suffix": "x" * 101}, "suffix", "at most 100"),
+        ({"first": "sid", "second": "sid"}, "second", "the same column"),
+        ({"first": "Identifier", "for_moodle": "1"}, "second", "needs the full name"),
+        ({"first": "sid", "second": "name", "for_moodle": "1"}, "first", "such as “Participant 123456”"),
+        ({"first": "sid", "suffix": "x" * 41}, "suffix", "at most 40"),
     ],
 )
 def test_what_can_not_be_is_told_at_its_field_and_what_was_chosen_stays(
@@ -129,10 +156,34 @@ def test_nobody_and_nothing_make_no_archive(
     assert "There is no text yet." in client.post(here(action), {"first": str(columns["sid"])}).body
 
 
-def test_a_name_is_safe_on_every_system() -> None:
-    names = Names("x")
-    assert names.name("con.a", None, 1) == "_con.a_x"
-    assert names.name("..", None, 2) == ".._x".strip(" .")
-    assert len(names.name("é" * 300, None, 3).encode()) <= 240
-    assert names.name("", None, 7) == "row 7_x"
-    assert names.name("ROW 7", None, 8) == "ROW 7_x (2)"
+PARTS = st.one_of(
+    st.none(),
+    st.sampled_from(["A", "a", "A (2)", "a/", "con.x", ".", "Ä", "ä", "A\u0308", "x" * 90, "長" * 90, "row 1"]),
+    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=80),
+)  # fmt: skip
+
+
+@hypothesis.given(values=st.lists(st.tuples(PARTS, PARTS), min_size=1, max_size=12), suffix=st.sampled_from(["", "f"]))
+@hypothesis.settings(
+    max_examples=40, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+def test_names_are_safe_on_every_system_and_each_is_there_once(
+    session: Session, workflow: Workflow, action: Action, columns: dict[str, int],
+    values: list[tuple[str | None, str | None]], suffix: str,
+) -> None:  # fmt: skip
+    table = f"learners.w{workflow.id}"
+    session.execute(text(f"DELETE FROM {table}"))
+    first, second = (f"c{columns[name]}" for name in ("Identifier", "name"))
+    for number, (one, other) in enumerate(values):
+        row = {"sid": f"s{number}", "one": one, "other": other}
+        query = f"INSERT INTO {table} (c{columns['sid']}, {first}, {second}) VALUES (:sid, :one, :other)"
+        session.execute(text(query), row)
+    wish = names.Wish(first=columns["Identifier"], second=columns["name"], suffix=suffix)
+    found = sources.read(session, workflow.id, action.id)
+    made = [piece.name for piece in names.pieces(session, names.files(workflow, action, found, wish))]
+    assert len({unicodedata.normalize("NFC", name).lower() for name in made}) == len(values)
+    for name in made:
+        assert len(name.encode()) <= 255
+        assert not re.search(r'[<>:"/\\|?*\x00-\x1f\x7f]', name)
+        assert not re.match(r"(?i)(con|prn|aux|nul|com\d|lpt\d)\.", name)
+        assert name.endswith(".html")
