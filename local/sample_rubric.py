@@ -66,6 +66,6 @@ def add(session: Session, user: User, workflow: Workflow) -> Action:
 def _assess(session: Session, workflow: Workflow, column_id: int, step: int) -> None:
     """Give every learner a level, the last criterion to nine of ten."""
     statement = f"""
-        UPDATE {store.table(workflow.id)} SET c{column_id} = (CAST(:levels AS text[]))[1 + (row_id * 7 + :step) % 3]
-        WHERE :step < 2 OR row_id % 10 > 0"""
+        UPDATE {store.table(workflow.id)} SET c{column_id} = (CAST(:levels AS text[]))[1 + mod(row_id * 7 + :step, 3)]
+        WHERE :step < 2 OR mod(row_id, 10) > 0"""
     session.execute(text(statement), {"levels": LEVELS, "step": step})
