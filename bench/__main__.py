@@ -10,6 +10,7 @@ from bench.harness import ENVIRONMENT, Result, report, say, stop_database
 
 MODULES = (
     "cold_start", "uploads", "merges", "conditions", "planning", "rendering", "sending", "table", "pages", "answers",
+    "archives",
 )  # fmt: skip
 
 
