@@ -12,8 +12,9 @@ from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
 from chalicelib.aws.mailer import Mailer
 from chalicelib.database import waking
-from chalicelib.delivery import feedback, repeats
+from chalicelib.delivery import feedback, lanes, repeats
 from chalicelib.delivery.archives import jobs as archive_jobs
+from chalicelib.delivery.push import jobs as push_jobs
 from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
 from chalicelib.logs import logger
@@ -35,6 +36,7 @@ JOB_MODULES = (
     audit_jobs,
     exchange_jobs,
     history_jobs,
+    push_jobs,
     repeats,
     table_jobs,
     upload_jobs,
@@ -57,6 +59,12 @@ def send_batch(event: dict[str, Any], context: Any) -> Failures:
 
 def serve(lane: str, seconds: float) -> None:
     """Serve one lane."""
+    if lanes.is_push(lane):
+        from chalicelib.delivery.push.pusher import Pusher
+        from chalicelib.delivery.push.sender import PushSender
+
+        PushSender(lane, Pusher(), seconds=seconds).run()
+        return
     Sender(lane, Mailer(), seconds=seconds).run()
 
 

@@ -28,6 +28,10 @@ class Metric:
 
 
 MAILS_SENT = Metric("MailsSent", "Count", "Mails that SES accepted")
+OBJECTS_SENT = Metric("ObjectsSent", "Count", "Objects of JSON that other systems accepted")
+OBJECTS_FAILED = Metric("ObjectsFailed", "Count", "Objects that other systems refused")
+OBJECTS_LATER = Metric("ObjectsLater", "Count", "Objects that other systems wanted later")
+OBJECTS_IN_DOUBT = Metric("ObjectsInDoubt", "Count", "Objects of which nobody knows whether they were accepted")
 MAILS_FAILED = Metric("MailsFailed", "Count", "Mails that SES refused for good, or that could not be written")
 MAILS_NOT_TAKEN = Metric("MailsNotTaken", "Count", "Mails that SES did not take now; they are sent later")
 MAILS_IN_DOUBT = Metric("MailsInDoubt", "Count", "Mails of which nobody can say yet whether SES took them")

@@ -13,6 +13,7 @@ from chalicelib.actions import coverage, queries
 from chalicelib.actions.kinds import KINDS, Channel, Kind
 from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated, rubric
 from chalicelib.actions.language.rubric import Criterion
+from chalicelib.actions.language.syntax import Output
 from chalicelib.actions.language.translate import shows_rubric
 from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.preview import Audience, Learner
@@ -87,6 +88,11 @@ class Editor:
         return {f"a{one.id}": one.value for one in self.attributes}
 
     @property
+    def output(self) -> Output:
+        """The form of the text."""
+        return KINDS[Kind(self.action.kind)].output
+
+    @property
     def text(self) -> str:
         """The text with names, as people write it."""
         return self.written(self.action.text)
@@ -94,7 +100,7 @@ class Editor:
     def written(self, stored: str) -> str:
         """Return a stored text with names, as people write it."""
         try:
-            return ids_to_names(stored, self.names)
+            return ids_to_names(stored, self.names, self.output)
         except TemplateError:
             return stored
 
@@ -112,7 +118,7 @@ class Editor:
     def trouble(self) -> str:
         """Why nobody can get the text as it is: it uses what was deleted or can't be run any more; nothing if none."""
         try:
-            if found := outdated(self.action.text, self.names):
+            if found := outdated(self.action.text, self.names, self.output):
                 return f"The text has to be repaired. {found}"
             for criterion in self.criteria:
                 for feedback in criterion.feedback.values():
@@ -166,7 +172,7 @@ class Editor:
     @cached_property
     def reading(self) -> coverage.Reading:
         """The parts of the text, and the values it shows."""
-        return coverage.read(self.action.text, self.names, KINDS[Kind(self.action.kind)].output)
+        return coverage.read(self.action.text, self.names, self.output)
 
     @cached_property
     def coverage(self) -> coverage.Coverage | None:

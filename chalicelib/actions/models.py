@@ -15,7 +15,8 @@ class Action(Base):
 
     While `view_id` is set the filter is that view's: whoever changes one of them changes both. `is_shuffled`: each
     learner sees the questions of a form in an order of their own. `kept` holds parts of an
-    imported message that no page shows yet, such as the questions of a survey; see docs/export-format.md.
+    imported message that no page shows yet, such as the questions of a survey; see docs/export-format.md. `target` is
+    where JSON goes: `url`, `method`, `headers`, `is_form`.
     """
 
     __tablename__ = "action"
@@ -31,6 +32,7 @@ class Action(Base):
     view_id: Mapped[int | None] = mapped_column(ForeignKey("view.id", ondelete="SET NULL"))
     send_defaults: Mapped[dict[str, Any]] = mapped_column(default=dict)
     kept: Mapped[dict[str, Any] | None]
+    target: Mapped[dict[str, Any] | None]
     is_shuffled: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

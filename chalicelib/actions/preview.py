@@ -101,7 +101,7 @@ class Audience:
         assert values is not None, "the first row is there"
         flags = {condition.id: bool(values[f"k{condition.id}"]) for condition in self._conditions}
         return Learner(
-            row_id=values["row_id"], name=self._called(values), key=self._key_of(values),
+            row_id=values["row_id"], name=self.called(values), key=self._key_of(values),
             is_selected=bool(values["filter"]), position=step.position if step.is_among else 0, total=step.total,
             previous=step.previous or step.last or 0, following=step.following or step.first or 0,
             flags=flags, values=self._shown(values), context={**values, **{f"k{k}": v for k, v in flags.items()}},
@@ -144,7 +144,7 @@ class Audience:
             .limit(limit)
         )
         rows = [dict(row._mapping) for row in self._session.execute(query)]
-        return [Named(row["row_id"], self._called(row), self._key_of(row), row["filter"]) for row in rows]
+        return [Named(row["row_id"], self.called(row), self._key_of(row), row["filter"]) for row in rows]
 
     def _step(self, row_id: int | None, *, none_holds: bool) -> Any:
         """Return where the row is among those of the audience, and who is around it; None means the first one."""
@@ -174,7 +174,8 @@ class Audience:
         row = self._session.execute(query.where(sa.column("row_id") == row_id)).one_or_none()
         return None if row is None else dict(row._mapping)
 
-    def _called(self, values: Mapping[str, Any]) -> str:
+    def called(self, values: Mapping[str, Any]) -> str:
+        """Return what the learner of a row is called."""
         parts = [str(values[f"c{column.id}"] or "").strip() for column in self._names]
         return " ".join(filter(None, parts)) or self._key_of(values)
 

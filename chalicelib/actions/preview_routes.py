@@ -9,7 +9,7 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import preview
 from chalicelib.actions.editor import Editor
-from chalicelib.actions.kinds import KINDS, Kind
+from chalicelib.actions.kinds import KINDS, Channel, Kind
 from chalicelib.actions.routes import ACTION, can_edit, open_editor, previews, row_of, subject_of
 from chalicelib.delivery import queries as delivery_queries
 from chalicelib.delivery import service as delivery
@@ -70,6 +70,8 @@ def send_test(request: Request, action_id: int) -> Answer:
     editor = open_editor(request, action_id)
     if editor.action.kind == Kind.REPORT:
         return _send_report(request, editor)
+    if KINDS[Kind(editor.action.kind)].channel is Channel.PUSH:
+        raise errors.NotFound
     row_id = row_of(request)
     here = {"workflow_id": request.workflow.id, "action_id": action_id, "row": row_id}
     learner = None if row_id is None else editor.learner(row_id)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from chalicelib.actions.kinds import KINDS, Kind
 from chalicelib.actions.language import Names, TemplateError, of_message, references
 from chalicelib.actions.language.syntax import Reference
 from chalicelib.actions.models import Action, Condition
@@ -43,7 +44,7 @@ def labels(session: Session, workflow_id: int) -> dict[int, str]:
 def used(action: Action) -> set[str]:
     """Return the references of the message's text; none when it can't be read."""
     try:
-        return references(action.text)
+        return references(action.text, KINDS[Kind(action.kind)].output)
     except TemplateError:
         return set()
 

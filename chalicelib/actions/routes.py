@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from chalice import Blueprint
@@ -94,6 +95,21 @@ def editor_of(*kinds: Kind) -> Callable[[EditorPage], EditorPage]:
     return register
 
 
+#: What is checked of a text, by ids, beside its tags before it is stored; for kinds that are written for programs.
+Check = Callable[[Editor, str], None]
+checks: dict[Kind, Check] = {}
+
+
+def check_of(*kinds: Kind) -> Callable[[Check], Check]:
+    """Declare what is checked of the texts of these kinds."""
+
+    def register(check: Check) -> Check:
+        checks.update(dict.fromkeys(kinds, check))
+        return check
+
+    return register
+
+
 #: How one learner's version (None where there is one for all) is shown in its frame; others have a text.
 Preview = Callable[[Request, Editor, Any], Answer]
 previews: dict[Kind, Preview] = {}
@@ -142,8 +158,10 @@ def save_text(request: Request, action_id: int) -> Answer:
         return redirect("actions.show_action", **here, flash="Your draft is gone; this is the text that is stored.")
     source, version = request.form.get("text").replace("\r\n", "\n"), request.form.whole("version") or 0
     try:
+        check = checks.get(Kind(editor.action.kind))
         saved = service.save_text(
-            request.session, request.user.id, editor.action, source, version, editor.names
+            request.session, request.user.id, editor.action, source, version, editor.names,
+            partial(check, editor) if check else None,
         )  # fmt: skip
     except (errors.Conflict, errors.Invalid) as error:
         versions.put_aside(request.session, request.user.id, editor.action, source, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -124,7 +125,7 @@ def copy(session: Session, user_id: int, action: Action) -> Action:
         session.add(made)
         session.flush()
         ids[f"k{condition.id}"] = f"k{made.id}"
-    twin.text = renumber(action.text, ids)
+    twin.text, twin.target = renumber(action.text, ids, KINDS[Kind(action.kind)].output), action.target
     surveys.copy_all(session, action, twin, {int(old[1:]): int(new[1:]) for old, new in ids.items()})
     rubrics.copy_all(session, action, twin, ids)
     reports.copy_all(session, action, twin)
@@ -148,21 +149,22 @@ def restore(session: Session, user_id: int, action: Action) -> None:
     _record(session, "action_restored", user_id, action)
 
 
-def save_text(session: Session, user_id: int, action: Action, source: str, version: int, names: Names) -> Saved:
+def save_text(
+    session: Session, user_id: int, action: Action, source: str, version: int, names: Names,
+    check: Callable[[str], None] | None = None,
+) -> Saved:  # fmt: skip
     """Store the text that people wrote, cleaned, with references by id. `action` must be locked.
 
-    Raises TemplateError with every mistake and its place, errors.Conflict when another text was saved since
-    `version`; nothing is stored then.
+    `check` is what its kind asks of a text besides. Raises TemplateError with every mistake and its place, what
+    `check` raises, errors.Conflict when another text was saved since `version`; nothing is stored then.
     """
-    stored = names_to_ids(source, names, allowed=KINDS[Kind(action.kind)].allows)
-    cleaned, removed = html.clean(stored)
-    try:
-        references(cleaned)
-    except TemplateError as error:  # cleaning took an element apart that an `if` relied on
-        raise errors.Invalid("The text can't be used.", {"text": str(error)}) from error
-    if outside := html.displaced(stored):
-        message = f"“{outside[:EXCERPT]}” stands in a table but in none of its cells. Put it into a cell."
-        raise errors.Invalid("The text can't be used.", {"text": message})
+    traits = KINDS[Kind(action.kind)]
+    removed: list[str] = []
+    cleaned = names_to_ids(source, names, traits.output, traits.allows)
+    if traits.output == "html":
+        cleaned, removed = _cleaned(cleaned)
+    if check is not None and cleaned != action.text:
+        check(cleaned)
     if cleaned == action.text:
         return Saved(action.version, removed)
     if version != action.version:
@@ -174,6 +176,18 @@ def save_text(session: Session, user_id: int, action: Action, source: str, versi
     action.text, action.version, action.updated_at = cleaned, action.version + 1, now
     versions.keep(session, user_id, action, before)
     return Saved(action.version, removed)
+
+
+def _cleaned(stored: str) -> tuple[str, list[str]]:
+    cleaned, removed = html.clean(stored)
+    try:
+        references(cleaned)
+    except TemplateError as error:  # cleaning took an element apart that an `if` relied on
+        raise errors.Invalid("The text can't be used.", {"text": str(error)}) from error
+    if outside := html.displaced(stored):
+        message = f"“{outside[:EXCERPT]}” stands in a table but in none of its cells. Put it into a cell."
+        raise errors.Invalid("The text can't be used.", {"text": message})
+    return cleaned, removed
 
 
 def restore_text(session: Session, user_id: int, action: Action, version_id: int) -> None:

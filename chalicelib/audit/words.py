@@ -59,6 +59,7 @@ WORDS = {
     "action_deleted": "deleted the message",
     "action_restored": "brought back the message",
     "action_text_changed": "wrote in the message",
+    "target_changed": "said where to send",
     "action_text_restored": "brought back an earlier text of the message",
     "action_filter_changed": "changed who gets the message",
     "action_filter_removed": "let everybody get the message",

@@ -9,6 +9,7 @@ from chalicelib.actions.surveys import models as surveys
 from chalicelib.audit import models as audit
 from chalicelib.database import Base
 from chalicelib.delivery import models as delivery
+from chalicelib.delivery.push import models as push
 from chalicelib.exchange import models as exchange
 from chalicelib.schedules import models as schedules
 from chalicelib.tables import models as tables
@@ -24,6 +25,7 @@ __all__ = [
     "delivery",
     "exchange",
     "history",
+    "push",
     "reports",
     "rubrics",
     "schedules",

@@ -39,6 +39,7 @@ BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 class Audience:
     """What decides who gets a mail. `values` and `conditions` are those the text uses; the rest is not copied.
 
+    With `addresses` the column must hold e-mail addresses; without, every row that is not excluded takes part.
     `not_reached_by` leaves out those whom a run of this schedule has reached.
     """
 
@@ -54,6 +55,7 @@ class Audience:
     label_column_id: int | None = None
     only_rows: Sequence[int] | sa.Select[int] | None = None
     not_reached_by: int | None = None
+    addresses: bool = True
 
     @property
     def learners(self) -> sa.TableClause:
@@ -88,7 +90,7 @@ def rows(audience: Audience) -> sa.Subquery:
     picked = _once(chosen).subquery("picked")
     shared = _shared(audience) if audience.leave_out_duplicates else None
     made = sa.select(
-        picked.c.row_id, picked.c.address, _reason(picked, shared).label("reason"), picked.c.label,
+        picked.c.row_id, picked.c.address, _reason(audience, picked, shared).label("reason"), picked.c.label,
         picked.c["values"], picked.c.flags,
     )  # fmt: skip
     if shared is not None:
@@ -148,7 +150,9 @@ def _address(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[s
     return sa.func.coalesce(sa.func.btrim(address, BLANKS), "")
 
 
-def _reason(picked: sa.Subquery, shared: sa.Subquery | None) -> sa.ColumnElement[str]:
+def _reason(audience: Audience, picked: sa.Subquery, shared: sa.Subquery | None) -> sa.ColumnElement[str]:
+    if not audience.addresses:
+        return sa.case((picked.c.excluded, EXCLUDED), else_="")
     address = picked.c.address
     bad = sa.or_(
         sa.func.length(address) > MAX_ADDRESS_LENGTH,

@@ -19,7 +19,7 @@ from chalicelib.audit import service as audit
 from chalicelib.aws.mailer import Closed, Envelope, InDoubt, Mailer, NotSent, Refused
 from chalicelib.delivery import outbox, throttle, wakeups
 from chalicelib.delivery.compose import Head, compose
-from chalicelib.delivery.models import RANKS, Proof
+from chalicelib.delivery.models import PUSH, RANKS, Proof
 from chalicelib.delivery.news import PROBE_TAG
 from chalicelib.delivery.render import Rendered
 from chalicelib.logs import logger
@@ -58,6 +58,19 @@ _JUDGE = text("""
     RETURNING m.run_id, m.state, d.workflow_id, d.action_id
 """).bindparams(queued=RANKS["queued"], unknown=RANKS["unknown"])
 
+# Nobody tells later what became of an object: when no worker can be at it any more, it stays unknown.
+_GIVE_UP = text("""
+    WITH doubtful AS MATERIALIZED (
+        SELECT m.id, r.workflow_id, r.action_id FROM ontask.message m JOIN ontask.run r ON r.id = m.run_id
+        WHERE m.lane = :lane AND m.state = 'sending' AND m.lease_until < :deadline
+        ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
+    )
+    UPDATE ontask.message m
+    SET state = 'unknown', rank = :unknown, in_doubt_at = coalesce(m.in_doubt_at, m.lease_until), ended_at = :now
+    FROM doubtful d WHERE d.id = m.id
+    RETURNING m.run_id, m.state, d.workflow_id, d.action_id
+""").bindparams(unknown=RANKS["unknown"])
+
 _UNPROVEN = text("""
     SELECT DISTINCT m.configuration_set FROM ontask.message m
     LEFT JOIN ontask.mail_proof p ON p.configuration_set = m.configuration_set
@@ -71,15 +84,30 @@ def resolve(lane: str, mailer: Mailer) -> None:
     """Judge the lane's messages whose deadline is over; send a probe for those without evidence."""
     with database.scope() as session:
         _judge(session, lane)
+        if not has_events(lane):
+            return
         unproven = list(session.scalars(_UNPROVEN, {"lane": lane, "deadline": clock.now() - PATIENCE}))
     for configuration_set in unproven:
         _probe(lane, mailer, configuration_set)
 
 
+def has_events(lane: str) -> bool:
+    """Tell whether it is heard later what became of the lane's messages."""
+    return not lane.startswith(PUSH)
+
+
+def patience(lane: str) -> timedelta:
+    """Return how long after its lease a message in doubt of the lane is judged."""
+    return PATIENCE if has_events(lane) else FUNCTION_TIMEOUT
+
+
 def _judge(session: Session, lane: str) -> None:
     now = clock.now()
-    values = {"lane": lane, "now": now, "deadline": now - PATIENCE, "probe_due": now - EVENTS_TAKE}
-    judged = session.execute(_JUDGE, values).all()
+    values = {"lane": lane, "now": now, "deadline": now - patience(lane)}
+    if has_events(lane):
+        judged = session.execute(_JUDGE, values | {"probe_due": now - EVENTS_TAKE}).all()
+    else:
+        judged = session.execute(_GIVE_UP, values).all()
     unknown = Counter((row.workflow_id, row.action_id, row.run_id) for row in judged if row.state == "unknown")
     for (workflow_id, action_id, run_id), count in sorted(unknown.items()):
         audit.record(
@@ -128,6 +156,9 @@ def next_judgement(session: Session, lane: str) -> datetime | None:
     )
     if earliest is None:
         return None
+    if not has_events(lane):
+        alone: datetime = earliest + FUNCTION_TIMEOUT
+        return alone
     probed = session.scalar(select(Proof.probed_at).where(Proof.configuration_set == settings().ses_configuration_set))
     due: datetime = earliest + PATIENCE
     return max(due, probed + EVENTS_TAKE) if probed is not None and probed > earliest else due

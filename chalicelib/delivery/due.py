@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock
-from chalicelib.delivery import doubt, lanes, wakeups
+from chalicelib.delivery import doubt, lanes, outbox, wakeups
 from chalicelib.delivery.jobs import RESOLVE
 from chalicelib.delivery.models import HELD, QUEUED, RUNNING, Lane, Message, Run
 from chalicelib.schedules import service as schedules
@@ -22,6 +22,7 @@ def look(session: Session) -> None:
     for lane in session.scalars(select(Lane).order_by(Lane.name)).all():
         moments = [
             _closed(session, lane), _waiting(session, lane), _releasable(session, lane), _doubtful(session, lane),
+            _pausing(session, lane),
         ]  # fmt: skip
         if known := [moment for moment in moments if moment is not None]:
             schedules.alarm(session, min(known))
@@ -53,6 +54,14 @@ def _releasable(session: Session, lane: Lane) -> datetime | None:
     first = session.scalar(select(func.min(Run.release_at)).where(held))
     if first is None or first > clock.now():
         return first
+    return _wake_if_lost(session, lane)
+
+
+def _pausing(session: Session, lane: Lane) -> datetime | None:
+    """Look for messages that the other system wanted later."""
+    first = outbox.next_retry(session, lane.name)
+    if first is None or lane.is_closed or first > clock.now():
+        return None if lane.is_closed else first
     return _wake_if_lost(session, lane)
 
 

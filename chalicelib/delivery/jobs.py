@@ -19,6 +19,7 @@ from chalicelib.delivery import doubt, notes, plan, repeats, service, sources, t
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.compose import Attached, Head, compose
 from chalicelib.delivery.models import MAIL, Run
+from chalicelib.delivery.push import service as pushing
 from chalicelib.delivery.render import Rendered, Renderer
 from chalicelib.delivery.reporting import service as reporting
 from chalicelib.schedules import service as schedules
@@ -43,6 +44,8 @@ def plan_run(task: Task) -> dict[str, Any]:
     try:
         if kind_of(run_id) == Kind.REPORT:
             return {"planned": reporting.plan_run(run_id)}
+        if kind_of(run_id) == Kind.JSON_REPORT:
+            return {"planned": pushing.plan_report(run_id)}
         store.in_bulk(lambda session: service.make_opens_column(session, run_id))
         with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
             return {"planned": plan.plan(session, run_id)}

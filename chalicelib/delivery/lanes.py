@@ -11,8 +11,13 @@ from chalicelib import clock, database, errors, metrics
 from chalicelib.audit import service as audit
 from chalicelib.aws.mailer import Mailer
 from chalicelib.delivery import throttle, wakeups
-from chalicelib.delivery.models import BY_LANE, PAUSED, RUNNING, Lane, Run
+from chalicelib.delivery.models import BY_LANE, PAUSED, PUSH, RUNNING, Lane, Run
 from chalicelib.schedules import service as schedules
+
+
+def is_push(lane: str) -> bool:
+    """Tell whether the lane is one of a host that JSON goes to."""
+    return lane.startswith(PUSH)
 
 
 def closed_reason(session: Session, lane: str) -> str:

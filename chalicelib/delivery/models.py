@@ -17,13 +17,15 @@ ENDED = (DONE, CANCELLED, FAILED)
 
 # -- the states of a message; HELD, CANCELLED and FAILED are shared with the run's
 QUEUED, SENDING, SENT, DELIVERED = "queued", "sending", "sent", "delivered"
+#: Not taken by the other system just now; queued again when its time has come.
+WAITING = "waiting"
 BOUNCED, COMPLAINED, SKIPPED, UNKNOWN = "bounced", "complained", "skipped", "unknown"
 #: A message in one of these may still be handed to the mail service.
-OPEN = (HELD, QUEUED, SENDING)
+OPEN = (HELD, QUEUED, WAITING, SENDING)
 
 #: Every update but "it was not sent" moves a message to a higher rank, so that news may come in any order.
 RANKS = {
-    HELD: 0, QUEUED: 10, SENDING: 20, UNKNOWN: 30, SKIPPED: 40, CANCELLED: 40, FAILED: 40,
+    HELD: 0, QUEUED: 10, WAITING: 10, SENDING: 20, UNKNOWN: 30, SKIPPED: 40, CANCELLED: 40, FAILED: 40,
     SENT: 50, DELIVERED: 60, BOUNCED: 70, COMPLAINED: 80,
 }  # fmt: skip
 #: A temporary bounce: more than "sent", but a delivery outweighs it (an out-of-office reply is such a bounce).
@@ -38,6 +40,8 @@ UNSUBSCRIBED = "unsubscribed"
 
 #: The lane of all mail through SES.
 MAIL = "ses"
+#: The lanes of JSON begin with this; the host follows.
+PUSH = "push:"
 
 # -- who paused a run
 BY_USER, BY_LANE = "user", "lane"
@@ -102,10 +106,11 @@ class Run(Base):
 
 
 class Message(Base):
-    """One mail to one learner. `values` and `flags` are what it is rendered from, frozen when it was planned.
+    """One mail to one learner, or one object to another system; made from `values` and `flags`, frozen by planning.
 
     `lease_until`: until then the worker that claimed it may hand it over. `in_doubt_at`: when nobody could say
-    whether it was sent. `rank`: see RANKS.
+    whether it was sent. `rank`: see RANKS. `retry_at`: when one that is WAITING is tried again; `answer`: what the
+    other system said to an object.
     """
 
     __tablename__ = "message"
@@ -115,6 +120,7 @@ class Message(Base):
             postgresql_where=text("state in ('held', 'queued', 'sending')"),
         ),
         Index("ix_message_run_id_state", "run_id", "state", "id"),
+        Index("ix_message_waiting", "lane", "retry_at", postgresql_where=text("state = 'waiting'")),
         Index("ix_message_opened", "run_id", postgresql_where=text("opened_at is not null")),
         UniqueConstraint("run_id", "row_id"),
     )  # fmt: skip
@@ -143,6 +149,8 @@ class Message(Base):
     ended_at: Mapped[datetime | None]
     ses_id: Mapped[str] = mapped_column(default="", server_default="")
     configuration_set: Mapped[str] = mapped_column(default="", server_default="")
+    retry_at: Mapped[datetime | None]
+    answer: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class MailEvent(Base):

@@ -31,17 +31,22 @@ class Claimed:
     values: dict[str, Any]
     flags: dict[str, Any]
     cost: int
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a message: "sent", "failed", "not_sent" (nobody has it: back to the queue) or "in_doubt"."""
+    """What became of a message: "sent", "failed", "not_sent" (nobody has it: back to the queue), "in_doubt", or
+    "later" (it was answered that it may be tried again at `retry_at`).
+    """
 
     id: int
     kind: str
     at: datetime
     reason: str = ""
     ses_id: str = ""
+    answer: str = ""
+    retry_at: datetime | None = None
 
 
 # Runs that have something waiting take turns, so that a small run overtakes a large one. Each looks at the head of its
@@ -77,7 +82,7 @@ _TAKE = """
     SET state = 'sending', rank = :sending, attempts = m.attempts + 1, claimed_at = :now, lease_until = :lease_until,
         in_doubt_at = NULL, configuration_set = :configuration_set
     FROM chosen c WHERE m.id = c.id AND c.number <= :messages AND c.total <= :cost
-    RETURNING m.id, m.run_id, m.recipient, m.values, m.flags, m.cost
+    RETURNING m.id, m.run_id, m.recipient, m.values, m.flags, m.cost, m.attempts
 """
 
 _NEXT_COSTS = Prepared("\n".join((_HEADS, _COSTS)), runs=MAX_RUNS, most=throttle.MAX_RESERVED)
@@ -108,7 +113,7 @@ _SETTLE = Prepared(
     """
     WITH outcome AS (
         SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb))
-            AS o (id bigint, kind text, at timestamptz, reason text, ses_id text)
+            AS o (id bigint, kind text, at timestamptz, reason text, ses_id text, answer text, retry_at timestamptz)
     ), locked AS MATERIALIZED (
         SELECT m.id, r.state AS run_state FROM ontask.message m JOIN ontask.run r ON r.id = m.run_id
         WHERE m.id IN (SELECT id FROM outcome) ORDER BY m.id FOR NO KEY UPDATE OF m
@@ -117,19 +122,23 @@ _SETTLE = Prepared(
         state = CASE
             WHEN o.kind = 'sent' AND m.rank < :sent THEN 'sent'
             WHEN o.kind = 'failed' AND m.rank < :failed THEN 'failed'
-            WHEN o.kind = 'not_sent' AND m.state = 'sending' AND l.run_state IN ('cancelled', 'failed') THEN 'cancelled'
+            WHEN o.kind IN ('not_sent', 'later') AND m.state = 'sending' AND l.run_state IN ('cancelled', 'failed')
+                THEN 'cancelled'
             WHEN o.kind = 'not_sent' AND m.state = 'sending' THEN 'queued'
+            WHEN o.kind = 'later' AND m.state = 'sending' THEN 'waiting'
             ELSE m.state END,
         rank = CASE
             WHEN o.kind = 'sent' THEN greatest(m.rank, :sent)
             WHEN o.kind = 'failed' THEN greatest(m.rank, :failed)
-            WHEN o.kind = 'not_sent' AND m.state = 'sending' AND l.run_state IN ('cancelled', 'failed')
+            WHEN o.kind IN ('not_sent', 'later') AND m.state = 'sending' AND l.run_state IN ('cancelled', 'failed')
                 THEN :cancelled
-            WHEN o.kind = 'not_sent' AND m.state = 'sending' THEN :queued
+            WHEN o.kind IN ('not_sent', 'later') AND m.state = 'sending' THEN :queued
             ELSE m.rank END,
         attempts = m.attempts - CASE WHEN o.kind = 'not_sent' AND m.state = 'sending' THEN 1 ELSE 0 END,
         reason = CASE WHEN o.kind = 'failed' AND m.rank < :failed THEN o.reason ELSE m.reason END,
         ses_id = CASE WHEN o.ses_id <> '' THEN o.ses_id ELSE m.ses_id END,
+        answer = CASE WHEN o.answer <> '' THEN o.answer ELSE m.answer END,
+        retry_at = CASE WHEN o.kind = 'later' AND m.state = 'sending' THEN o.retry_at ELSE m.retry_at END,
         sent_at = CASE WHEN o.kind = 'sent' THEN o.at ELSE m.sent_at END,
         ended_at = CASE WHEN o.kind = 'failed' AND m.rank < :failed THEN o.at ELSE m.ended_at END,
         in_doubt_at = CASE WHEN o.kind = 'in_doubt' AND m.state = 'sending' THEN o.at ELSE m.in_doubt_at END
@@ -142,9 +151,33 @@ _SETTLE = Prepared(
 
 def settle(session: Session, outcomes: Iterable[Outcome], claimed_at: datetime) -> None:
     """Write down what became of a slice, in one statement. `claimed_at` tells this claim from a later one."""
-    rows = [{**vars(outcome), "at": outcome.at.isoformat()} for outcome in outcomes]
+    rows = [
+        {
+            **vars(outcome), "at": outcome.at.isoformat(),
+            "retry_at": outcome.retry_at and outcome.retry_at.isoformat(),
+        }
+        for outcome in outcomes
+    ]  # fmt: skip
     if rows:
         _SETTLE.run(session, outcomes=json.dumps(rows), claimed_at=claimed_at)
+
+
+_RIPE = text("""
+    UPDATE ontask.message SET state = 'queued', retry_at = NULL
+    WHERE lane = :lane AND state = 'waiting' AND retry_at <= :now
+""")
+
+
+def wake_waiting(session: Session, lane: str) -> None:
+    """Queue the messages again whose pause is over."""
+    session.execute(_RIPE, {"lane": lane, "now": clock.now()})
+
+
+def next_retry(session: Session, lane: str) -> datetime | None:
+    """Return when the next pause of a message is over; None when none waits."""
+    first = text("SELECT min(retry_at) FROM ontask.message WHERE lane = :lane AND state = 'waiting'")
+    found: datetime | None = session.scalar(first, {"lane": lane})
+    return found
 
 
 _FINISH = text("""
@@ -152,6 +185,7 @@ _FINISH = text("""
     WHERE r.state = 'running' AND (r.lane = :lane OR r.id = ANY(CAST(:runs AS bigint[])))
       AND NOT EXISTS (SELECT 1 FROM ontask.message m WHERE m.lane = r.lane AND m.run_id = r.id
                       AND m.state IN ('held', 'queued', 'sending'))
+      AND NOT EXISTS (SELECT 1 FROM ontask.message m WHERE m.lane = r.lane AND m.run_id = r.id AND m.state = 'waiting')
     RETURNING r.id, r.workflow_id, r.action_id, r.user_id
 """)
 

@@ -12,7 +12,7 @@ from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.audit import service as audit
 from chalicelib.delivery import sources, wakeups
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.models import HELD, PAUSED, QUEUED, RANKS, RUNNING, SCHEDULED, SKIPPED, Message, Run
+from chalicelib.delivery.models import HELD, MAIL, PAUSED, QUEUED, RANKS, RUNNING, SCHEDULED, SKIPPED, Message, Run
 from chalicelib.logs import logger
 
 #: Planning a million rows takes a minute; a page's time-out would be too short.
@@ -58,7 +58,7 @@ def audience_of(run: Run, found: sources.Sources) -> Audience:
         workflow_id=run.workflow_id, to_column_id=run.to_column_id, columns=found.columns, filter=run.filter,
         conditions=run.conditions, values=sorted(int(name[1:]) for name in run.value_types), skip_rows=run.skip_rows,
         leave_out_duplicates=run.leave_out_duplicates, time_zone=run.time_zone,
-        not_reached_by=run.schedule_id if run.only_new else None,
+        not_reached_by=run.schedule_id if run.only_new else None, addresses=run.lane == MAIL,
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ class Renderer:
         self._tables: dict[str, Any] = run.details.get("tables", {})
         self._links = [(file["label"], file["url"]) for file in run.details.get("files", []) if "url" in file]
         self._fixed = dict(run.attributes)
-        self._convert = {name: convert for name, kind in run.value_types.items() if (convert := _CONVERTERS.get(kind))}
+        self._convert = {name: convert for name, kind in run.value_types.items() if (convert := CONVERTERS.get(kind))}
 
     def render(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> Rendered:
         """Return the mail made of a message's frozen values and flags.
@@ -102,4 +102,4 @@ class Renderer:
 
 
 # JSON has one kind of number and no times; texts are shown by the column's type.
-_CONVERTERS: dict[str, Any] = {"double": float, "datetime": datetime.fromisoformat}
+CONVERTERS: dict[str, Any] = {"double": float, "datetime": datetime.fromisoformat}

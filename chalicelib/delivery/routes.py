@@ -11,12 +11,13 @@ from chalice import Blueprint
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
-from chalicelib.actions.kinds import Kind
+from chalicelib.actions.kinds import KINDS, Channel, Kind
 from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.rubrics import unknown
 from chalicelib.delivery import forms, learners, queries, repeat_forms, repeats, service, sources
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY
 from chalicelib.delivery.order import Sendable, SendOrder
+from chalicelib.delivery.push import pages as push_pages
 from chalicelib.delivery.reporting import pages as report_pages
 from chalicelib.delivery.words import COUNTED, spoken
 from chalicelib.schedules import crontab, plans
@@ -38,6 +39,8 @@ def show_send(request: Request, action_id: int) -> Answer:
     action = _action(request, action_id)
     if action.kind == Kind.REPORT:
         return report_pages.show(request, action)
+    if KINDS[Kind(action.kind)].channel is Channel.PUSH:
+        return push_pages.show(request, action)
     found = sources.read(request.session, request.workflow.id, action.id)
     form = forms.first(request.user, found, queries.defaults(request.session, action, request.workflow.id, found))
     return _page(request, action, found, form)
@@ -49,6 +52,8 @@ def confirm_send(request: Request, action_id: int) -> Answer:
     action = _action(request, action_id)
     if action.kind == Kind.REPORT:
         return report_pages.confirm(request, action)
+    if KINDS[Kind(action.kind)].channel is Channel.PUSH:
+        return push_pages.confirm(request, action)
     form = forms.from_values(request.form)
     try:
         order = form.order(request.user.time_zone)

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.delivery import learners, models, queries, reports, service, words
+from chalicelib.delivery import lanes, learners, models, queries, reports, service, words
 from chalicelib.delivery.chart import chart
+from chalicelib.delivery.push import objects
 from chalicelib.delivery.reporting import files as report_files
 from chalicelib.delivery.reporting import service as reporting
 from chalicelib.web.page import page
@@ -78,11 +79,22 @@ def show_message(request: Request, run_id: int, message_id: int) -> Answer:
     run = queries.run(request.session, request.workflow.id, run_id)
     message = queries.message(request.session, run.id, message_id)
     labels = learners.Called(request.session, request.workflow.id).labels([message.row_id])
+    if lanes.is_push(run.lane):
+        return _object(request, run, message)
     mail = None if message.state == models.SKIPPED else queries.rendered(request.session, message)
     return render(
         "delivery/message.html", run=run, message=message, mail=mail, label=labels.get(message.row_id, ""),
-        events=queries.mail_events(request.session, message.id), states=words.MESSAGE_STATES, reason=words.reason,
+        events=queries.mail_events(request.session, message.id), states=words.states_of(run), reason=words.reason,
         can_send=_can_send(request), in_doubt=_in_doubt(message),
+    )  # fmt: skip
+
+
+def _object(request: Request, run: models.Run, message: models.Message) -> Answer:
+    """Show an object as it was sent, and what was answered."""
+    text = "" if message.state == models.SKIPPED else objects.shown(run, message.values, message.flags)
+    return render(
+        "delivery/push/message.html", run=run, message=message, text=text, states=words.OBJECT_STATES,
+        reason=words.reason, can_send=_can_send(request), in_doubt=_in_doubt(message),
     )  # fmt: skip
 
 
@@ -91,7 +103,7 @@ def show_body(request: Request, run_id: int, message_id: int) -> Answer:
     """Show the mail itself, for the frame in its page."""
     run = queries.run(request.session, request.workflow.id, run_id)
     message = queries.message(request.session, run.id, message_id)
-    if message.state == models.SKIPPED:
+    if message.state == models.SKIPPED or lanes.is_push(run.lane):
         raise errors.NotFound
     return document(learners.framed(queries.rendered(request.session, message).html))
 
@@ -102,12 +114,17 @@ def send_again(request: Request, run_id: int, message_id: int) -> Answer:
     run = queries.run(request.session, request.workflow.id, run_id)
     message = queries.message(request.session, run.id, message_id)
     service.send_again(request.session, request.user.id, message)
-    return _back(request, run, f"The mail to {message.recipient} is queued again.")
+    noun = "object for" if lanes.is_push(run.lane) else "mail to"
+    return _back(request, run, f"The {noun} {message.recipient} is queued again.")
+
+
+def _noun(run: models.Run) -> str:
+    return "object" if lanes.is_push(run.lane) else "mail"
 
 
 def _retry(session: Session, user_id: int, run: models.Run) -> str:
     count = service.retry_failed(session, user_id, run)
-    return f"{plural(count, 'mail')} queued again."
+    return f"{plural(count, _noun(run))} queued again."
 
 
 def _all_again(session: Session, user_id: int, run: models.Run) -> str:
@@ -116,7 +133,7 @@ def _all_again(session: Session, user_id: int, run: models.Run) -> str:
         for message in found:
             service.send_again(session, user_id, message)
         count += len(found)
-    return f"{plural(count, 'mail')} queued again."
+    return f"{plural(count, _noun(run))} queued again."
 
 
 def _step(change: Callable[[Session, int, models.Run], None], said: str) -> Callable[[Session, int, models.Run], str]:
@@ -129,10 +146,10 @@ def _step(change: Callable[[Session, int, models.Run], None], said: str) -> Call
 
 #: What the buttons of the page do, and what is said afterwards.
 STEPS = {
-    "undo": _step(service.undo, "Taken back. Nobody got a mail."),
-    "pause": _step(service.pause, "Paused. Mails that are already out stay out."),
+    "undo": _step(service.undo, "Taken back. Nothing was sent."),
+    "pause": _step(service.pause, "Paused. What is already out stays out."),
     "resume": _step(service.resume, "Going on."),
-    "cancel": _step(service.cancel, "Cancelled. Nobody else gets this mail."),
+    "cancel": _step(service.cancel, "Cancelled. Nothing more is sent."),
     "retry": _retry,
     "again": _all_again,
 }
@@ -172,7 +189,8 @@ def _live(request: Request, run: models.Run) -> dict[str, Any]:
     left = totals.queued + totals.sending
     seconds_to_undo = (run.release_at - clock.now()).total_seconds() if run.release_at else 0.0
     return {
-        "run": run, "totals": totals, "files": report_files.names(run.details.get("files", [])),
+        "run": run, "totals": totals, "is_push": lanes.is_push(run.lane),
+        "files": report_files.names(run.details.get("files", [])),
         "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
         "action_name": reports.action_name(request.session, run.action_id),
         "undo_seconds": max(0, int(seconds_to_undo)) if run.state == models.HELD else 0,
@@ -196,6 +214,7 @@ def _learners(request: Request, run: models.Run) -> dict[str, Any]:
         "run": run, "filters": FILTERS, "messages": found.rows,
         "next_after": found.after, "state": state, "search": search, "after": after,
         "labels": called.labels(row_ids), "reason": words.reason,
-        "states": words.MESSAGE_STATES, "in_doubt": _in_doubt, "can_send": _can_send(request),
+        "states": words.states_of(run), "is_push": lanes.is_push(run.lane),
+        "in_doubt": _in_doubt, "can_send": _can_send(request),
         "is_open": _is_open(run),
     }  # fmt: skip

@@ -33,6 +33,7 @@ from chalicelib.delivery.models import (
     SUPPRESSED,
     UNKNOWN,
     UNSUBSCRIBED,
+    WAITING,
     Lane,
     Message,
     Run,
@@ -98,7 +99,7 @@ def start(session: Session, action: Sendable, run: Run, defaults: dict[str, Any]
         if known := confirmed(session, run.workflow_id, run.token or ""):
             return known
         raise
-    throttle.ensure(session, MAIL)
+    throttle.ensure(session, run.lane)
     schedules.enqueue(
         session, PLAN, {"run": run.id}, workflow_id=run.workflow_id, user_id=run.user_id, due_at=run.due_at
     )  # fmt: skip
@@ -234,7 +235,7 @@ def cancel(session: Session, user_id: int, run: Run) -> None:
 
 def _cancel(session: Session, run: Run) -> None:
     now = clock.now()
-    waiting = (Message.run_id == run.id) & Message.state.in_([HELD, QUEUED])
+    waiting = (Message.run_id == run.id) & Message.state.in_([HELD, QUEUED, WAITING])
     session.execute(
         update(Message).where(waiting).values(state=CANCELLED, rank=RANKS[CANCELLED], ended_at=now),
         execution_options={"synchronize_session": False},
@@ -297,10 +298,10 @@ def _again(session: Session, run: Run, which: ColumnElement[bool]) -> int:
         raise errors.Conflict("This run was cancelled. Start a new one.")
     changed = session.execute(
         update(Message)
-        .where(Message.run_id == run.id, which, ~_suppressed())
+        .where(Message.run_id == run.id, which, (Message.lane != MAIL) | ~_suppressed())
         .values(
             state=QUEUED, rank=RANKS[QUEUED], attempts=0, reason="", ended_at=None, in_doubt_at=None,
-            lease_until=None,
+            lease_until=None, retry_at=None,
         ),
         execution_options={"synchronize_session": False},
     )  # fmt: skip
@@ -371,7 +372,7 @@ def unsubscribe(session: Session, message_id: int) -> str:
     run = session.scalar(select(Run).join(Message, Message.run_id == Run.id).where(Message.id == message_id))
     session.execute(
         update(Message)
-        .where(Message.state.in_([HELD, QUEUED]), func.lower(Message.recipient) == address)
+        .where(Message.lane == MAIL, Message.state.in_([HELD, QUEUED]), func.lower(Message.recipient) == address)
         .values(state=SKIPPED, rank=RANKS[SKIPPED], reason=SUPPRESSED, ended_at=clock.now()),
         execution_options={"synchronize_session": False},
     )

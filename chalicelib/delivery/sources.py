@@ -142,11 +142,12 @@ class DraftText:
     """
 
     def __init__(
-        self, found: Sources, subject: str, text: str, time_zone: str, details: Mapping[str, Any] | None = None
+        self, found: Sources, subject: str, text: str, time_zone: str, details: Mapping[str, Any] | None = None,
+        output: Output = "html",
     ) -> None:  # fmt: skip
         self.subject, self.text, self.time_zone, self.details = subject, text, time_zone, dict(details or {})
-        references = used(found, text, "html") | used(found, subject, "text")
-        if shows_rubric(text):
+        references = used(found, text, output) | used(found, subject, "text")
+        if output == "html" and shows_rubric(text):
             for criterion in self.details.get("rubric", []):
                 references |= {criterion["column"]}
                 references |= {name for shown in criterion["feedback"].values() for name in used(found, shown, "html")}

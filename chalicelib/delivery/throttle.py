@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from chalicelib import clock
-from chalicelib.delivery.models import Lane, LaneMinute
+from chalicelib.delivery.models import PUSH, Lane, LaneMinute
 from chalicelib.settings import settings
 
 #: A slice takes at most so many messages.
@@ -167,18 +167,24 @@ _STORE = text("""
 """)
 
 
-def limits() -> Limits:
-    """Return the installation's pauses."""
+def limits(lane: str) -> Limits:
+    """Return the installation's pauses; they are for mails."""
     config = settings()
-    return Limits(config.email_burst, config.email_burst_pause)
+    return Limits() if lane.startswith(PUSH) else Limits(config.email_burst, config.email_burst_pause)
+
+
+def _first(lane: str) -> tuple[float, int]:
+    """Return the rate and the quota with which a lane begins."""
+    config = settings()
+    return (config.push_rate, -1) if lane.startswith(PUSH) else (config.mail_rate, config.mail_daily_quota)
 
 
 def ensure(session: Session, lane: str) -> None:
     """Make the lane's row if there is none, with the speed and quota of the settings."""
-    now, config = clock.now(), settings()
+    now, (rate, quota) = clock.now(), _first(lane)
     row = {
-        "name": lane, "rate": config.mail_rate, "pace": config.mail_rate, "paced_at": now, "next_slot": now,
-        "burst_used": 0, "quota": config.mail_daily_quota, "sent_24h": 0, "counted_at": now, "is_closed": False,
+        "name": lane, "rate": rate, "pace": rate, "paced_at": now, "next_slot": now,
+        "burst_used": 0, "quota": quota, "sent_24h": 0, "counted_at": now, "is_closed": False,
         "closed_reason": "",
     }  # fmt: skip
     session.execute(upsert(Lane).values(row).on_conflict_do_nothing())
@@ -194,8 +200,8 @@ def look_closely(session: Session, lane: str) -> tuple[Pace, str]:
     found = select(*_LOCK.selected_columns, Lane.closed_reason, _recent(lane).scalar_subquery())
     row = session.execute(found.where(Lane.name == lane)).one_or_none()
     if row is None:
-        now, config = clock.now(), settings()
-        return Pace(config.mail_rate, config.mail_rate, now, now, 0, config.mail_daily_quota, 0), ""
+        now, (rate, quota) = clock.now(), _first(lane)
+        return Pace(rate, rate, now, now, 0, quota, 0), ""
     return replace(Pace(*row[:7]), sent_24h=int(row[-1])), row.closed_reason if row.is_closed else ""
 
 
@@ -212,7 +218,7 @@ def reserve(session: Session, lane: str, costs: Sequence[int]) -> Grant | Wait:
     state = Pace(*row[:7])
     if row.counted_at != minute:
         state = _counted(session, lane, state)
-    changed, result = take(state, now, costs, limits())
+    changed, result = take(state, now, costs, limits(lane))
     values = {"next_slot": changed.next_slot, "burst_used": changed.burst_used, "sent_24h": changed.sent_24h}
     cost = result.cost if isinstance(result, Grant) else 0
     session.execute(_STORE, {"lane": lane, "minute": minute, "cost": cost, "now": now, **values})
@@ -246,6 +252,12 @@ def slow_down(session: Session, lane: str) -> None:
     pace = max(state.rate * SLOWEST, state.speed(now) / 2)
     next_slot = max(state.next_slot, now + BURST)
     session.execute(update(Lane).where(Lane.name == lane).values(pace=pace, paced_at=now, next_slot=next_slot))
+
+
+def rest(session: Session, lane: str, seconds: float) -> None:
+    """Give no slots for so long: the other side asked for it, or is not there."""
+    until = clock.now() + timedelta(seconds=seconds)
+    session.execute(update(Lane).where(Lane.name == lane, Lane.next_slot < until).values(next_slot=until))
 
 
 def set_limits(session: Session, lane: str, *, rate: float, quota: int, sent_24h: int) -> None:

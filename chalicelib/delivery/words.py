@@ -31,6 +31,25 @@ MESSAGE_STATES: dict[str, tuple[str, str, str]] = {
     models.CANCELLED: ("Cancelled", "", "The run was stopped before its turn."),
 }
 
+#: The state of one object of JSON.
+OBJECT_STATES: dict[str, tuple[str, str, str]] = {
+    models.HELD: ("Waiting", "", "The time to undo is not over."),
+    models.QUEUED: ("Queued", "", "Waits for its turn."),
+    models.WAITING: ("Wanted later", "", "The other system did not take it just now; it is sent again after a pause."),
+    models.SENDING: ("Sending", "", "Is being sent to the other system."),
+    models.SENT: ("Sent", "good", "The other system has accepted it."),
+    models.FAILED: ("Failed", "bad", "The other system has refused it, or it could not be made."),
+    models.UNKNOWN: ("In doubt", "warn", "No answer came. Nobody knows if the other system has it."),
+    models.SKIPPED: ("Left out", "", "No object was made for this learner."),
+    models.CANCELLED: ("Cancelled", "", "The run was stopped before its turn."),
+}
+
+
+def states_of(run: models.Run) -> dict[str, tuple[str, str, str]]:
+    """Return what the states of the run's messages are called."""
+    return OBJECT_STATES if run.lane.startswith(models.PUSH) else MESSAGE_STATES
+
+
 #: Why a learner gets no mail.
 REASONS: dict[str, str] = {
     models.EMPTY: "no address",

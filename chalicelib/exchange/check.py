@@ -17,7 +17,7 @@ from chalicelib import errors
 from chalicelib.actions import service as actions
 from chalicelib.actions.conditions import MAX_CONDITIONS
 from chalicelib.actions.html import clean, displaced
-from chalicelib.actions.kinds import Kind
+from chalicelib.actions.kinds import KINDS, Kind
 from chalicelib.actions.language import TemplateError
 from chalicelib.actions.language import references as references_of
 from chalicelib.exchange import questions, rubrics, shapes
@@ -312,9 +312,21 @@ def _actions(document: Document) -> None:
         if row["kind"] not in set(Kind):
             document.repairs.append(f"{where} is of a kind that is unknown here; it comes as a text.")
             row["kind"] = Kind.TEXT.value
-        row["text"] = _clean(row["text"], where, document)
+        row["text"] = _text_of(row, where, document)
+        row["target"] = shapes.target(row["target"], where)
         row["send_defaults"] = shapes.send_defaults(row["send_defaults"], where)
         row["kept"] = shapes.kept(row["kept"], where)
+
+
+def _text_of(row: Row, where: str, document: Document) -> str:
+    output = KINDS[Kind(row["kind"])].output
+    if output == "html":
+        return _clean(row["text"], where, document)
+    try:
+        references_of(row["text"], output)
+    except TemplateError as error:
+        raise errors.Invalid(f"{where}: its text can’t be read: {error.problems[0]}") from error
+    return str(row["text"])
 
 
 def _make_unique(row: Row, taken: set[str], noun: str, document: Document) -> None:

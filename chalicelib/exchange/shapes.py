@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chalicelib import errors
+from chalicelib.actions import targets
 from chalicelib.actions.language import TemplateError, references
+from chalicelib.actions.targets import Target
 
 _TEXT, _YES_NO, _NUMBER = (str,), (bool,), (int,)
 _SEND_DEFAULTS: dict[str, tuple[type, ...]] = {
@@ -22,6 +24,7 @@ _KEPT: dict[str, tuple[type, ...]] = {
     "active_from": _TEXT, "active_until": _TEXT, "filter_description": _TEXT, "questions": (list,), "rubric": (list,),
     "attachments": (list,),
 }  # fmt: skip
+_TARGET: dict[str, tuple[type, ...]] = {"url": _TEXT, "method": _TEXT, "headers": (dict,), "is_form": _YES_NO}
 _QUESTION: dict[str, tuple[type, ...]] = {
     "column": _NUMBER, "condition": (int, type(None)), "changes_allowed": _YES_NO,
 }  # fmt: skip
@@ -70,6 +73,22 @@ def send_defaults(value: dict[str, Any], where: str) -> dict[str, Any]:
     if made.get("opens_column", "").isdigit() and not made["opens_column"].isascii():
         raise errors.Invalid(f"{where}: “opens_column” is not of the right kind.")
     return made
+
+
+def target(value: dict[str, Any] | None, where: str) -> dict[str, Any] | None:
+    """Return where the JSON of an action goes, checked as if somebody had typed it.
+
+    Raises errors.Invalid when it can't be that.
+    """
+    if not value:
+        return None
+    made = _only(value, _TARGET, f"{where}, where it goes")
+    if any(not isinstance(text, str) for text in made.get("headers", {}).values()):
+        raise errors.Invalid(f"{where}: “headers” is not of the right kind.")
+    try:
+        return targets.check(Target(**made)).stored()
+    except errors.Invalid as error:
+        raise errors.Invalid(f"{where}: {error.message}") from error
 
 
 def kept(value: dict[str, Any] | None, where: str) -> dict[str, Any] | None:

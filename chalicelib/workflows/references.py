@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.actions.kinds import KINDS, Kind
 from chalicelib.actions.language import references as references_of
 from chalicelib.actions.language import renumber
 from chalicelib.actions.language.syntax import Output, Reference
@@ -146,7 +147,7 @@ PARTS = (
     Part("action", "m", "workflow_id", {
         "workflow_id": one("w"), "view_id": one("v"), "text": written("html"), "filter": formula,
         "send_defaults": _SEND_DEFAULTS, "kept": _KEPT,
-    }),
+    }, frozenset({"target"})),
     Part("condition", "k", "action_id", {"action_id": one("m"), "formula": formula}),
     Part("question", "q", "action_id", {
         "action_id": one("m"), "column_id": one("c"), "condition_id": one("k"),
@@ -165,8 +166,16 @@ def changed(table: str, row: Mapping[str, Any], change: Change) -> dict[str, Any
 
     Raises TemplateError when a text can't be read, and what `change` raises for a reference it does not know.
     """
-    holders = _BY_TABLE[table].holders
+    holders = _holders(table, row)
     return {name: holders[name](value, change) if name in holders else value for name, value in row.items()}
+
+
+def _holders(table: str, row: Mapping[str, Any]) -> Mapping[str, Walk]:
+    """Return how the fields of this row are walked: the text of an action is of its kind's form."""
+    holders = _BY_TABLE[table].holders
+    if table == "action" and row.get("kind") in set(Kind):
+        return {**holders, "text": written(KINDS[Kind(row["kind"])].output)}
+    return holders
 
 
 def found(table: str, row: Mapping[str, Any]) -> set[Reference]:
@@ -174,11 +183,11 @@ def found(table: str, row: Mapping[str, Any]) -> set[Reference]:
 
     Raises TemplateError when a text can't be read.
     """
-    return {reference for field in row for reference in found_in(table, field, row[field])}
+    return {reference for field in row for reference in found_in(table, row, field)}
 
 
-def found_in(table: str, field: str, value: Any) -> set[Reference]:
-    """Return what one field refers to.
+def found_in(table: str, row: Mapping[str, Any], field: str) -> set[Reference]:
+    """Return what one field of the row refers to.
 
     Raises TemplateError when it is a text that can't be read.
     """
@@ -188,5 +197,6 @@ def found_in(table: str, field: str, value: Any) -> set[Reference]:
         seen.add(reference)
         return reference
 
-    changed(table, {field: value}, note)
+    if field in (holders := _holders(table, row)):
+        holders[field](row[field], note)
     return seen

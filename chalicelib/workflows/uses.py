@@ -41,7 +41,7 @@ def _uses(table: str, row: dict[str, Any], reference: Reference) -> Iterator[str
     holders = next(part.holders for part in PARTS if part.table == table)
     for field in holders.keys() - _NOT_COUNTED:
         try:
-            if field in row and reference in found_in(table, field, row[field]):
+            if field in row and reference in found_in(table, row, field):
                 yield _WORDS.get((table, field), f"{table} “{{name}}”").format(name=row["name"])
         except TemplateError:
             continue

@@ -185,7 +185,7 @@ def send(visit: Visit) -> None:
     button = page.get_by_role("button", name="Send 26 messages")
     button.click()
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("main")).to_contain_text("Taken back. Nobody got a mail.")
+    expect(page.locator("main")).to_contain_text("Taken back. Nothing was sent.")
     page.get_by_role("link", name="Open the message").click()
     page.get_by_role("link", name="Send…").click()
     expect(page.get_by_label("Subject")).to_have_value("Your quiz, {{ First name }}")  # as it was chosen before

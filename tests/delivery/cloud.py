@@ -21,7 +21,8 @@ from chalicelib.aws import alarm
 from chalicelib.aws.mailer import Mailer
 from chalicelib.delivery import doubt, feedback
 from chalicelib.delivery.models import MAIL, Message, Run
-from chalicelib.delivery.send import RESERVE_SECONDS, Sender
+from chalicelib.delivery.send import Sender
+from chalicelib.delivery.worker import RESERVE_SECONDS
 from chalicelib.schedules import due, jobs
 from chalicelib.settings import settings
 from tests.conftest import Clock

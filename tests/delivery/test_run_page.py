@@ -77,7 +77,7 @@ def test_the_undo_window_counts_down_and_undo_stops_everything(
     frozen_clock.advance(seconds=4)
     assert 'data-seconds="6"' in client.get(path(run, "/live"), htmx=True).body
     after = client.follow(client.post(path(run, "/undo")))
-    assert "Nobody got a mail" in after.body
+    assert "Nothing was sent" in after.body
     session.expire_all()
     assert run.state == models.CANCELLED
     assert {message.state for message in mails(session, run)} == {models.CANCELLED}

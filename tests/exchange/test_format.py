@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.actions.models import Action
 from chalicelib.actions.surveys.models import Question
+from chalicelib.delivery.push import tokens
 from chalicelib.exchange.document import MESSAGES
 from chalicelib.formulas.tree import dump, parse
 from chalicelib.tables import queries
@@ -329,3 +330,21 @@ def test_questions_come_back_and_those_that_can_not_be_asked_are_left_out_and_li
     )
     assert (kept.kind, kept.options) == ("number", {})
     assert sum("was left out" in line for line in imported.document["repairs"]) == 3
+
+
+def test_json_comes_back_with_where_it_goes_and_without_its_token(session: Session, exchange: Exchange) -> None:
+    workflow = workflows.create(session, exchange.user.id, "Feed")
+    columns = make_table(session, workflow, {"sid": "text", "quiz": "integer"}, [("s1", 1)])
+    source = f'{{"a": "<b>1 < 2", "quiz": {{{{ @c{columns["quiz"]} }}}}}}'
+    action = make_action(session, workflow, source, "Feed", "personalised_json")
+    action.target = {"url": "https://system.example/", "method": "PUT", "headers": {"X-A": "b"}, "is_form": False}
+    tokens.put(session, action.id, "s3cret")
+    session.flush()
+    path, _ = exchange.write(workflow)
+    with zipfile.ZipFile(path) as archive:
+        assert "s3cret" not in archive.read("workflow.json").decode()
+    made = exchange.workflow(path, name="Feed again")
+    copied = session.query(Action).filter_by(workflow_id=made.id).one()
+    assert copied.target == action.target
+    assert copied.text.startswith('{"a": "<b>1 < 2", "quiz": {{ @c')
+    assert tokens.set_at(session, copied.id) is None

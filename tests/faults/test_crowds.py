@@ -12,7 +12,8 @@ from chalicelib import clock, database
 from chalicelib.aws.mailer import Mailer
 from chalicelib.delivery import feedback
 from chalicelib.delivery.models import MAIL, Lane, Run
-from chalicelib.delivery.send import RESERVE_SECONDS, Sender
+from chalicelib.delivery.send import Sender
+from chalicelib.delivery.worker import RESERVE_SECONDS
 from tests.delivery.cloud import Cloud, FakeSes, envelope, states
 from tests.delivery.conftest import MakeCourse
 

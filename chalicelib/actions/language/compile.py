@@ -21,6 +21,9 @@ from jinja2.environment import Template
 
 from chalicelib.actions import html as cleaning
 from chalicelib.actions.language import filters
+from chalicelib.actions.language.bare import Raw, bare, with_bare
+from chalicelib.actions.language.bare import or_default as json_or_default
+from chalicelib.actions.language.bare import rounded as json_rounded
 from chalicelib.actions.language.change import marked
 from chalicelib.actions.language.parser import parse
 from chalicelib.actions.language.rows import TABLES
@@ -119,7 +122,8 @@ def compile_template(
 
 def _tree(stored: str, output: Output) -> tuple[Node, ...]:
     if output != "html":
-        return trim(parse(stored, None, output))
+        tree = trim(parse(stored, None, output))
+        return with_bare(tree) if output == "json" else tree
     # A table or a list can't stand in a paragraph: browsers would end it there, and leave an empty one behind.
     return parse(_ALONE.sub(r"\1", cleaning.clean(stored)[0]), None, output)
 
@@ -267,8 +271,13 @@ def _shower(default_zone: tzinfo) -> Callable[[Any], str]:
 
 
 def _json_shower(default_zone: tzinfo) -> Callable[[Any], str]:
-    # The quotes around a value are in the text.
-    return lambda value: json.dumps(filters.shown(value, default_zone), ensure_ascii=False)[1:-1]
+    # The quotes around a value are in the text; a value without them was written by `bare`.
+    def show(value: Any) -> str:
+        if isinstance(value, Raw):
+            return value
+        return json.dumps(filters.shown(value, default_zone), ensure_ascii=False)[1:-1]
+
+    return show
 
 
 def checked_address(address: str) -> str:
@@ -290,8 +299,9 @@ def _environment(output: Output, time_zone: str) -> Environment:
     text = _shower(default_zone)
     is_html = output == "html"
     environment.filters = {
-        "default": filters.or_default,
-        "round": filters.rounded,
+        "default": json_or_default if output == "json" else filters.or_default,
+        "round": json_rounded if output == "json" else filters.rounded,
+        "bare": bare,
         "percent": filters.percent,
         "date": partial(filters.dated, default_zone=default_zone),
         "shown": show(default_zone),

@@ -41,12 +41,14 @@ PRIVATE = "The address leads into a private network, where this product sends no
 class Later(MailError):
     """Raised when the object was not taken and may be later; `seconds` is how long the other side wants to be left.
 
-    `is_host` says that the whole host takes nothing just now.
+    `is_host` says that the whole host takes nothing just now, `too_fast` that it got too much (429).
     """
 
-    def __init__(self, reason: str, seconds: float | None = None, *, is_host: bool = False) -> None:
+    def __init__(
+        self, reason: str, seconds: float | None = None, *, is_host: bool = False, too_fast: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.seconds, self.is_host = seconds, is_host
+        self.seconds, self.is_host, self.too_fast = seconds, is_host, too_fast
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Pusher:
         if 200 <= reply.status < 300:
             return reply
         if reply.status == 429 or reply.status >= 500:
-            raise Later(str(reply), retry_after, is_host=reply.status in {429, 503})
+            is_host, too_fast = reply.status in {429, 503}, reply.status == 429
+            raise Later(str(reply), retry_after, is_host=is_host, too_fast=too_fast)
         raise Refused(str(reply))
 
     def ask(self, parcel: Parcel) -> tuple[Reply, float | None]:

@@ -91,7 +91,7 @@ def receipt(
         cost=recipients * order.cost,
         counts={reason: count for reason, count in counts.items() if reason},
         left_out=_left_out(session, audience) if sum(counts.values()) > recipients else [],
-        seconds=throttle.seconds_for(lane, clock.now(), recipients * order.cost, throttle.limits()),
+        seconds=throttle.seconds_for(lane, clock.now(), recipients * order.cost, throttle.limits(MAIL)),
         quota_left=lane.quota_left(),
         samples=_samples(session, _audience(found, action, order, text, full=True), text) if recipients else [],
         lane_closed_reason=closed_reason,

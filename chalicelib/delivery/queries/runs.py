@@ -109,7 +109,7 @@ class Totals:
 
 
 _TOTALS = text("""
-    SELECT count(*) FILTER (WHERE state IN ('held', 'queued')),
+    SELECT count(*) FILTER (WHERE state IN ('held', 'queued', 'waiting')),
            count(*) FILTER (WHERE state = 'sending' AND in_doubt_at IS NULL AND lease_until >= :now),
            count(*) FILTER (WHERE state = 'sending' AND (in_doubt_at IS NOT NULL OR lease_until < :now)),
            count(*) FILTER (WHERE state IN ('sent', 'delivered', 'bounced', 'complained')),
@@ -130,7 +130,7 @@ def totals(session: Session, run_id: int) -> Totals:
 def seconds_left(session: Session, found: Run, left: int) -> float:
     """Return how long the `left` messages of the run still take, if it has its lane for itself."""
     lane = throttle.look(session, found.lane)
-    return throttle.seconds_for(lane, clock.now(), left * found.cost, throttle.limits())
+    return throttle.seconds_for(lane, clock.now(), left * found.cost, throttle.limits(found.lane))
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ def messages(
     chosen = select(Message).where(Message.run_id == run_id, Message.id > after)
     doubtful = (Message.state == "sending") & (Message.in_doubt_at.is_not(None) | (Message.lease_until < clock.now()))
     kinds = {
+        "queued": Message.state.in_(["queued", "waiting"]),
         "opened": Message.opened_at.is_not(None), "clicked": Message.clicked_at.is_not(None),
         "in_doubt": doubtful | (Message.state == UNKNOWN),
     }  # fmt: skip

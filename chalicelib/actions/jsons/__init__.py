@@ -1,0 +1,1 @@
+"""JSON for other systems: its editor, where it goes, what it is for each learner."""

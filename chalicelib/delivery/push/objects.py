@@ -1,0 +1,66 @@
+"""From a run's text and one message's values to an object, and from that to a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from chalicelib import errors
+from chalicelib.actions import objects
+from chalicelib.actions.reports.rows import thawed
+from chalicelib.actions.targets import Target
+from chalicelib.delivery.push.pusher import Parcel
+from chalicelib.delivery.render import CONVERTERS, Written
+
+#: The field of the form in which OnTask sends the object.
+FORM_FIELD = "payload"
+
+
+class ObjectRenderer:
+    """Renders the objects of one run. Making one raises errors.Invalid for a text that can't be used."""
+
+    def __init__(self, run: Written) -> None:
+        from chalicelib.actions.language.compile import compile_template
+
+        self._text = compile_template(run.text, "json", time_zone=run.time_zone)
+        self._tables: dict[str, Any] = run.details.get("tables", {})
+        self._fixed = dict(run.attributes)
+        self._convert = {name: convert for name, kind in run.value_types.items() if (convert := CONVERTERS.get(kind))}
+
+    def render(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> str:
+        """Return the object made of a message's frozen values and flags.
+
+        Raises errors.Invalid when it is no JSON, or gets too long.
+        """
+        context = {**self._fixed, **values, **flags}
+        for name, convert in self._convert.items():
+            if context.get(name) is not None:
+                context[name] = convert(context[name])
+        for key, about in self._tables.items():
+            context[key] = thawed(values.get(key, []), about["names"], about["types"])
+        text = self._text.render(context)
+        try:
+            objects.read(text)
+        except objects.NotJson as error:
+            raise errors.Invalid(f"This is no JSON for this learner. {error}") from error
+        return text
+
+
+def shown(run: Written, values: Mapping[str, Any], flags: Mapping[str, Any]) -> str:
+    """Return an object as people read it, or why there is none."""
+    try:
+        return objects.pretty(ObjectRenderer(run).render(values, flags))
+    except errors.Invalid as error:
+        return error.message
+
+
+def parcel(target: Target, token: str, text: str, key: str) -> Parcel:
+    """Return the request for an object; `key` lets the other system see that it got the same one before."""
+    kind = "application/x-www-form-urlencoded" if target.is_form else "application/json"
+    body = urlencode({FORM_FIELD: text}) if target.is_form else text
+    headers = {
+        **target.headers, "Content-Type": kind, "Accept": "application/json, */*;q=0.5", "Idempotency-Key": key,
+        "Authorization": f"Bearer {token}",
+    }  # fmt: skip
+    return Parcel(target.url, target.method, body.encode(), headers)
