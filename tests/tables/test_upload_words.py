@@ -62,6 +62,19 @@ def test_a_download_that_guards_texts_gives_the_same_values_when_it_is_uploaded(
     assert [row["note"] for row in course.contents()] == ["=1+2", "@home", "'plain", "'-7"]
 
 
+def test_titles_above_the_column_names_are_skipped_and_told(course: Course, aws: str) -> None:
+    body = said(course, course.read("Marks of 2026\nsid,x\n1,2\n"))
+    assert "Above the column names the line “Marks of 2026” was skipped." in body
+    assert "1 row and 2 columns" in body
+    content = workbook(Marks=[["Marks of 2026", None], ["Group 3", None], ["sid", "x"], [1, 2]])
+    body = said(course, course.read(content, "class.xlsx"))
+    assert "Above the column names 2 lines “Marks of 2026”, “Group 3” were skipped." in body
+
+
+def test_a_table_of_one_column_has_no_title(course: Course, aws: str) -> None:
+    assert "3 rows and 1 column" in said(course, course.read("sid\n1\n2\n3\n"))
+
+
 def test_an_import_that_fails_is_in_the_log(course: Course, aws: str) -> None:
     course.add("sid,name\n1,Ann\n2,Bo\n")
     page = course.read("sid,name\n7,Zoe\n", "late.csv")

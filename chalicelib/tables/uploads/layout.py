@@ -23,6 +23,8 @@ MAX_COLUMNS = 400
 #: A line of more bytes is no line of a table.
 MAX_LINE_BYTES = 1 << 22
 BLOCK = 1 << 20
+#: So many lines may stand above the column names.
+MAX_TITLES = 5
 #: Written with the apostrophe first, which is what the search then jumps to.
 _GUARD = re.compile(rb"'(?=[=+@\t\r\n-]|\xef\xbc)")
 SHOWN_PROBLEMS = 5
@@ -137,6 +139,31 @@ def needs_care(path: Path, start: int, separator: str) -> bool:
             if b'"' in block and (stray.search(block) or any(line.count(b'"') % 2 for line in block.split(b"\n"))):
                 return True
     return False
+
+
+def titles(path: Path, start: int, separator: str, quote: str = '"') -> list[str]:
+    """Return the lines above the column names that are no row of a table.
+
+    Each has one cell, and is followed by a line with more. Where empty cells are beside it, it could be a line of names
+    of which most are missing; then what follows must look like names itself.
+    """
+    found: list[str] = []
+    is_sure = True
+    with path.open("rb") as stream:
+        stream.seek(start)
+        for _ in range(MAX_TITLES + 1):
+            try:
+                line = stream.readline(MAX_LINE_BYTES).decode("utf-8", "replace")
+                cells = [cell.strip() for row in csv.reader([line], **_dialect(separator, quote)) for cell in row]
+            except csv.Error:
+                return []
+            filled = [cell for cell in cells if cell]
+            if len(filled) != 1:
+                are_names = bool(filled) and (is_sure or not any(not cell or cell[0].isdigit() for cell in cells))
+                return found if are_names else []
+            is_sure = is_sure and len(cells) == 1
+            found.append(filled[0])
+    return []
 
 
 def may_be_guarded(path: Path, start: int) -> bool:

@@ -77,6 +77,8 @@ def read(
     Raises errors.Invalid when the file is no table; its message says where.
     """
     source = _text(path, options)
+    if not options.skip:
+        _skip_titles(source)
     found = layout.header(source.path, source.start, source.delimiter, source.quote)
     report(15, "Copying the rows")
     rows = _copy(session, upload_id, source, len(found))
@@ -114,6 +116,17 @@ def read(
         "sample": staging.first_rows(session, upload_id, len(found)),
         "near_keys": _near_keys(session, upload_id, columns),
     }  # fmt: skip
+
+
+def _skip_titles(source: Text) -> None:
+    """Begin below the titles of a report, and say so."""
+    found = layout.titles(source.path, source.start, source.delimiter, source.quote)
+    if not found:
+        return
+    source.start = layout.begin(source.path, source.start, len(found))
+    shown = ", ".join(f"“{title[:60]}”" for title in found)
+    lines = "the line" if len(found) == 1 else f"{len(found)} lines"
+    source.repairs.append(f"Above the column names {lines} {shown} {'was' if len(found) == 1 else 'were'} skipped.")
 
 
 def _text(path: Path, options: Options) -> Text:
