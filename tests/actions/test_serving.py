@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
+from chalicelib import clock
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import Role
 from chalicelib.actions.models import Action
+from chalicelib.actions.rubrics.models import Criterion, RubricCell
 from chalicelib.actions.serving import visiting
 from chalicelib.actions.serving.models import ServedLink
 from chalicelib.audit.models import Event
+from chalicelib.tables.models import Column
 from chalicelib.workflows.models import Learner, Workflow
 from tests.conftest import Browser, Clock, make_user, signed_in
 from tests.factories import make_action, make_table
@@ -73,6 +76,22 @@ def test_each_learner_finds_their_own_version(session: Session, workflow: Workfl
         assert f"Secret of {name}" in shown
         assert f"Secret of {other}" not in shown
         assert "Secret" not in browser.get(f"{link}/text", row="3").body.replace(f"Secret of {name}", "")
+
+
+def test_the_feedback_of_a_rubric_is_served_too(
+    session: Session, client: Browser, workflow: Workflow, columns: dict[str, int]
+) -> None:
+    column = session.get_one(Column, columns["name"])
+    column.allowed_values = ["Ada", "Bo"]
+    action = make_action(session, workflow, "<p>{% rubric %}</p>", "Essay", "rubric_text")
+    criterion = Criterion(action_id=action.id, column_id=column.id, position=1, created_at=clock.now())
+    session.add(criterion)
+    session.flush()
+    session.add(RubricCell(criterion_id=criterion.id, level="Ada", description="", feedback="<p>Fine.</p>"))
+    assert switch(client, action, columns).status == 303
+    link = address(client, action)
+    assert "<strong>name:</strong> Fine.</li>" in learner(session, workflow, ADA).get(f"{link}/text").body
+    assert "Fine." not in learner(session, workflow, BO).get(f"{link}/text").body
 
 
 def test_where_nobody_chose_the_learners_a_row_of_ones_own_is_enough(
