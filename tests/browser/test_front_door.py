@@ -38,6 +38,10 @@ def test_the_pages_outside_workflows_fit_and_are_accessible(visit: Visit, size: 
     for path in ("/workflows", "/trash", "/help", "/me"):
         visit.go(path)
         visit.check()
+    visit.page.get_by_role("textbox", name="Name of the program").fill("Nightly upload")
+    visit.page.get_by_role("button", name="Make a token").click()
+    visit.page.get_by_text("it is not shown again").wait_for()
+    visit.check()
 
 
 def test_a_deleted_workflow_comes_back_by_the_undo_button(visit: Visit) -> None:
