@@ -191,3 +191,13 @@ def test_an_introduction_that_has_to_be_repaired_keeps_nobody_from_answering(
     assert "Hello" not in page
     assert "How was it?" in page
     assert "Thank you" in words(ada.post(here, {"do": "send", f"q{question.id}": "Fine"}))
+
+
+def test_the_home_page_says_whether_a_form_is_answered(desk: Desk, session: Session, workflow: Workflow) -> None:
+    question = ask(desk)
+    here = link(desk)
+    bo = learner(session, workflow, BO)
+    assert "Weekly not answered yet" in words(bo.get("/home"))
+    bo.post(here, {"do": "send", f"q{question.id}": "Fine"})
+    assert "Weekly answered" in words(bo.get("/home"))
+    assert "Weekly not answered yet" in words(learner(session, workflow, ADA).get("/home"))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib.actions.models import Action
 from chalicelib.actions.surveys.kinds import HEADINGS, KINDS, Kind, fitting
-from chalicelib.actions.surveys.models import Question
+from chalicelib.actions.surveys.models import Answer, Question
 from chalicelib.tables import queries as tables
 from chalicelib.tables.columns import recipes
 
@@ -107,3 +107,8 @@ def conditions_used(session: Session, action_id: int) -> set[int]:
 def of_column(session: Session, action_id: int, column_id: int) -> bool:
     """Tell whether a question of the form asks for the column."""
     return any(one.column_id == column_id for one in questions(session, action_id))
+
+
+def is_answered(session: Session, action_id: int, row_id: int) -> bool:
+    """Tell whether anything was sent for this learner."""
+    return bool(session.scalar(sa.select(sa.exists().where(Answer.action_id == action_id, Answer.row_id == row_id))))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import Session
+
+from chalicelib.actions.serving.queries import status_of
 from chalicelib.actions.serving.routes import late_form_of, served, served_page_of
 from chalicelib.actions.serving.visiting import Visit
 from chalicelib.actions.surveys import learner, queries
@@ -50,3 +53,10 @@ def typed_too_late(request: Request, visit: Visit) -> list[tuple[str, str]]:
         if typed and not item.is_heading:
             found.append((item.label if item.question.condition_id is None else "Your answer", typed))
     return found
+
+
+@status_of(*FORMS)
+def how_it_stands(session: Session, visit: Visit) -> str:
+    """Say whether the visitor has answered."""
+    assert visit.row_id is not None, "it is open, so it is somebody's"
+    return "answered" if queries.is_answered(session, visit.action.id, visit.row_id) else "not answered yet"
