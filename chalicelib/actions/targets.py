@@ -23,7 +23,7 @@ OURS = {
 
 @dataclass(frozen=True)
 class Target:
-    """Where JSON goes. With `is_form` it is the field `payload` of a form, as OnTask sends it."""
+    """Where JSON goes. With `is_form` its members are the fields of a form, as OnTask sends them."""
 
     url: str = ""
     method: str = "POST"

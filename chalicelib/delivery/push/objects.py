@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -12,9 +13,6 @@ from chalicelib.actions.reports.rows import thawed
 from chalicelib.actions.targets import Target
 from chalicelib.delivery.push.pusher import Parcel
 from chalicelib.delivery.render import CONVERTERS, Written
-
-#: The field of the form in which OnTask sends the object.
-FORM_FIELD = "payload"
 
 
 class ObjectRenderer:
@@ -58,9 +56,21 @@ def shown(run: Written, values: Mapping[str, Any], flags: Mapping[str, Any]) -> 
 def parcel(target: Target, token: str, text: str, key: str) -> Parcel:
     """Return the request for an object; `key` lets the other system see that it got the same one before."""
     kind = "application/x-www-form-urlencoded" if target.is_form else "application/json"
-    body = urlencode({FORM_FIELD: text}) if target.is_form else text
+    body = _as_form(text) if target.is_form else text
     headers = {
         **target.headers, "Content-Type": kind, "Accept": "application/json, */*;q=0.5", "Idempotency-Key": key,
         "Authorization": f"Bearer {token}",
     }  # fmt: skip
     return Parcel(target.url, target.method, body.encode(), headers)
+
+
+def _as_form(text: str) -> str:
+    """Return the members of an object as the fields of a form; what is nested in them is JSON.
+
+    Raises errors.Invalid when the text is another value of JSON.
+    """
+    members = objects.read(text)
+    if not isinstance(members, dict):
+        raise errors.Invalid("Only an object, in braces, can be sent as a form.")
+    fields = {name: item if isinstance(item, str) else json.dumps(item) for name, item in members.items()}
+    return urlencode(fields)
