@@ -16,6 +16,7 @@ from chalicelib import errors
 from chalicelib.accounts.lti.routes import bp as launches
 from chalicelib.accounts.routes import bp as accounts
 from chalicelib.actions.condition_routes import bp as conditions
+from chalicelib.actions.image_routes import bp as images
 from chalicelib.actions.jsons.routes import bp as jsons
 from chalicelib.actions.list_routes import bp as action_list
 from chalicelib.actions.map_routes import bp as maps
@@ -82,6 +83,7 @@ BLUEPRINTS = (
     exchange,
     history,
     jsons,
+    images,
     launches,
     learners,
     lifecycle,

@@ -117,13 +117,14 @@ def test_a_form_from_another_site_changes_nothing(
 
 
 def test_every_route_says_who_may_come() -> None:
-    """One that is declared to Chalice alone is open to everybody: health, files, the pixel and links of mails.
+    """One that is declared to Chalice alone is open to everybody: health, files, what mails link to and show.
 
     Those of programs have declarations of their own, see below.
     """
     served = {(method, path) for path, methods in app.app.routes.items() for method in methods}
     assert {path for _, path in served - set(declarations)} == {
-        "/healthz", "/static/{proxy+}", "/o/{token}", "/c/{token}", "/api/v1/{proxy+}", "/api/v2/{proxy+}",
+        "/healthz", "/static/{proxy+}", "/o/{token}", "/c/{token}", "/images/{name}",
+        "/api/v1/{proxy+}", "/api/v2/{proxy+}",
     }  # fmt: skip
     assert set(declarations) <= served
 

@@ -129,6 +129,12 @@ def download_link(key: str, filename: str) -> str:
     )
 
 
+def view_link(key: str, content_type: str) -> str:
+    """Return a presigned address, good for 5 minutes, that shows `key` as what it is."""
+    params = {"Bucket": settings().bucket, "Key": key, "ResponseContentType": content_type}
+    return str(client("s3").generate_presigned_url("get_object", Params=params, ExpiresIn=DOWNLOAD_LINK_SECONDS))
+
+
 def remove(key: str) -> None:
     """Delete the object; one that is not there is fine.
 

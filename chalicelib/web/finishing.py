@@ -106,8 +106,8 @@ def _hand_over(request: Request) -> str:
 def _policy() -> str:
     upload = settings().upload_origin
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; "
-        f"connect-src 'self' {upload}".rstrip()
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https: {upload}".rstrip()
+        + f"; font-src 'self'; connect-src 'self' {upload}".rstrip()
         + "; frame-src 'self'; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'self'; manifest-src 'self'"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from pathlib import Path
 
 from playwright.sync_api import expect
 
@@ -10,6 +12,9 @@ from tests.browser.conftest import PHONE, Visit
 from tests.browser.test_message_page import message, saved, write
 
 __all__ = ["message"]
+
+#: A picture of one by one pixel.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def both_sizes(visit: Visit) -> None:
@@ -71,3 +76,23 @@ def test_the_preview_is_as_wide_as_a_phone(message: Visit) -> None:
     expect(page.get_by_role("button", name="As on a phone")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="As on a phone").click()
     expect(page.locator("#mail")).not_to_have_css("width", re.compile("^360px$"))
+
+
+def test_a_picture_goes_into_the_text(message: Visit, tmp_path: Path) -> None:
+    page = message.page
+    picture = tmp_path / "plan.png"
+    picture.write_bytes(b64decode(PIXEL))
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("menuitem", name="Picture…").click()
+    page.get_by_label("A file of yours").set_input_files(picture)
+    message.check()
+    page.get_by_role("button", name="Insert", exact=True).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_label("What it shows").fill("The plan of the room")
+    page.get_by_role("button", name="Insert", exact=True).click()
+    expect(page.locator("textarea.source")).to_have_value(re.compile(r'/images/[^"]+\.png" alt="The plan of the room"'))
+    saved(page)
+    expect(page.frame_locator("#mail").get_by_role("img", name="The plan of the room")).to_have_js_property(
+        "complete", True
+    )
+    message.check()

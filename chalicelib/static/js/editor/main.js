@@ -9,6 +9,7 @@ import * as commands from "./commands.js";
 import { insertList } from "./insert.js";
 import { Names } from "./names.js";
 import { cleanPasted } from "./paste.js";
+import { takePicture } from "./pictures.js";
 import { read, Unreadable } from "./read.js";
 import { schema, toDocument } from "./schema.js";
 import { chooseTable, isTable, TagView } from "./reports.js";
@@ -81,6 +82,8 @@ export class MessageEditor {
         cond: () => { const dom = make("div", { class: "cond" }); return { dom, contentDOM: dom }; },
       },
       transformPastedHTML: cleanPasted,
+      handlePaste: (_, event) => !event.clipboardData?.types.includes("text/html") && takePicture(this, event.clipboardData),
+      handleDrop: (_, event) => takePicture(this, event.dataTransfer),
       handleDOMEvents: { click: (_, event) => { if (event.target.closest("a")) event.preventDefault(); return false; } },
       dispatchTransaction: (tr) => this.changed(tr),
     });
@@ -138,6 +141,9 @@ export class MessageEditor {
     this.toolbar.update(state);
     this.mount.classList.toggle("is-empty", !write(state.doc));
   }
+
+  // Says something above the text until something else is said.
+  tell(message) { this.notice.replaceChildren(...(message ? [make("p", { class: "note" }, message)] : [])); }
 
   announce() { this.root.dispatchEvent(new CustomEvent("text-change", { bubbles: true })); }
 

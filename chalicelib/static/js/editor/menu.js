@@ -3,6 +3,8 @@
 import { make } from "../rules_values.js";
 
 let close = () => {};
+// Longer menus can be searched.
+const MANY = 8;
 
 // Menus stand in the page's main part, where screen readers look for what belongs to it.
 export const home = () => document.querySelector("main") ?? document.body;
@@ -16,28 +18,42 @@ export function openMenu(anchor, label, items) {
     menu.append(make("button", { type: "button", role: "menuitem", tabindex: "-1", on: { click: () => { close(); item.run(); } } },
       item.label, item.hint ? make("span", { class: "editor-menu-hint" }, item.hint) : ""));
   }
-  home().append(menu);
-  place(menu, anchor.getBoundingClientRect());
+  const find = menu.querySelectorAll("button").length > MANY ? finder(menu) : null;
+  const box = find ? make("div", { class: "editor-menu-box" }, find, menu) : menu;
+  home().append(box);
+  place(box, anchor.getBoundingClientRect());
   anchor.setAttribute("aria-expanded", "true");
-  const leave = (event) => { if (!menu.contains(event.target) && !anchor.contains(event.target)) close(); };
+  const leave = (event) => { if (!box.contains(event.target) && !anchor.contains(event.target)) close(); };
   close = () => {
-    menu.remove();
+    box.remove();
     anchor.removeAttribute("aria-expanded");
     document.removeEventListener("pointerdown", leave, true);
     close = () => {};
   };
   document.addEventListener("pointerdown", leave, true);
-  menu.addEventListener("keydown", (event) => steps(event, menu, anchor));
-  menu.querySelector("button")?.focus();
+  box.addEventListener("keydown", (event) => steps(event, menu, anchor));
+  (find ?? menu.querySelector("button"))?.focus();
+}
+
+// A field above a long menu that leaves only the lines with what is typed there.
+function finder(menu) {
+  return make("input", { type: "search", class: "form-control form-control-sm editor-menu-find", "aria-label": "Find in the list", placeholder: "Find",
+    autocomplete: "off", on: { input: ({ target }) => {
+      const words = target.value.trim().toLowerCase();
+      for (const line of menu.children) line.hidden = Boolean(words) && !line.textContent.toLowerCase().includes(words);
+    } } });
 }
 
 function steps(event, menu, anchor) {
-  const buttons = [...menu.querySelectorAll("button")];
+  const isFinding = event.target.type === "search";
+  if (isFinding && (event.key === "Home" || event.key === "End")) return;
+  const buttons = [...menu.querySelectorAll("button:not([hidden])")];
+  if (isFinding && event.key === "Enter") { event.preventDefault(); buttons[0]?.click(); return; }
   const at = buttons.indexOf(document.activeElement);
   const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
   if (to !== undefined) { event.preventDefault(); buttons.at(to % buttons.length).focus(); }
   if (event.key === "Escape" || event.key === "Tab") { event.preventDefault(); close(); anchor.focus(); }
-  if (event.key.length === 1 && !event.ctrlKey && !event.metaKey) {
+  if (!isFinding && event.key.length === 1 && !event.ctrlKey && !event.metaKey) {
     const from = [...buttons.slice(at + 1), ...buttons.slice(0, at + 1)];
     from.find((button) => button.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
   }

@@ -5,6 +5,7 @@ import { make } from "../rules_values.js";
 import * as commands from "./commands.js";
 import { ask, openMenu } from "./menu.js";
 import { chooseTable, insertRubric } from "./reports.js";
+import { askPicture } from "./pictures.js";
 import { schema } from "./schema.js";
 import { quoted } from "./tags.js";
 import { conditionMenu, testMenu } from "./views.js";
@@ -92,14 +93,7 @@ export class Toolbar {
   moreMenu(button) {
     const { view } = this.page;
     openMenu(button, "More", [
-      { label: "Picture…", run: async () => {
-        const answer = await ask("Picture", [
-          { name: "src", label: "Address", placeholder: "https://…", required: true, pattern: "https?://.+",
-            hint: "Pictures are loaded from there when the mail is read." },
-          { name: "alt", label: "What it shows, for those who don’t see it" },
-        ], "Insert");
-        if (answer) commands.insertImage(view, answer.src.trim(), answer.alt.trim());
-      } },
+      { label: "Picture…", run: () => askPicture(this.page) },
       { label: "Table", hint: "3 × 3", run: () => commands.insertTable(view, 3, 3) },
       { label: "Line", run: () => commands.run(view, (state, dispatch) => {
         dispatch(state.tr.replaceSelectionWith(schema.nodes.horizontal_rule.create()));
