@@ -92,6 +92,8 @@ class Card:
     answered: int
     updated_at: datetime
     selected: int | None
+    next_at: datetime | None
+    link: str
     warnings: tuple[str, ...]
 
 
@@ -102,9 +104,15 @@ _ROWS = """
            (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name, 'formula', c.formula)
                              ORDER BY c.position, c.id)
             FROM ontask.condition c WHERE c.action_id = a.id AND c.deleted_at IS NULL) AS conditions,
+           CASE WHEN NOT l.is_on THEN 'off' WHEN l.open_from > :now THEN 'later' WHEN l.open_until <= :now THEN 'over'
+                WHEN l.is_on THEN 'on' ELSE '' END AS link,
+           least((SELECT min(s.next_at) FROM ontask.schedule s WHERE s.action_id = a.id AND s.deleted_at IS NULL),
+                 (SELECT min(d.due_at) FROM ontask.run d WHERE d.action_id = a.id AND d.state = 'scheduled')
+           ) AS next_at,
            ARRAY(SELECT q.condition_id FROM ontask.question q
                  WHERE q.action_id = a.id AND q.deleted_at IS NULL AND q.condition_id IS NOT NULL) AS asked
     FROM ontask.action a
+    LEFT JOIN ontask.served_link l ON l.action_id = a.id
     LEFT JOIN LATERAL (SELECT * FROM ontask.run WHERE action_id = a.id ORDER BY id DESC LIMIT 1) r ON true
     LEFT JOIN LATERAL (SELECT max(created_at) AS at, count(DISTINCT row_id) AS answered
                        FROM ontask.answer WHERE action_id = a.id) given ON true
@@ -118,7 +126,7 @@ _ROWS = """
 def cards(session: Session, workflow: Workflow, columns: Columns, asked: Shown | None = None) -> list[Card]:
     """Return the workflow's actions; a few statements however many there are."""
     asked = asked or Shown()
-    values = {"workflow_id": workflow.id, "kind": asked.kind, "search": asked.search}
+    values = {"workflow_id": workflow.id, "kind": asked.kind, "search": asked.search, "now": clock.now()}
     rows = session.execute(sa.text(_ROWS.format(order=SORTS[asked.sort])), values).all()
     if not rows:
         return []
@@ -136,7 +144,7 @@ def _card(row: Any, counted: _Counts, known: Collection[str], workflow: Workflow
     selected = counted.of(row.filter)
     return Card(
         row.id, Kind(row.kind), row.name, row.description, bool(row.text), bool(row.filter), len(conditions),
-        row.run_id, row.ran_at, row.answered, row.updated_at, selected,
+        row.run_id, row.ran_at, row.answered, row.updated_at, selected, row.next_at, row.link,
         tuple(_warnings(row, conditions, selected, counted, known)) if workflow.row_count is not None else (),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from chalicelib.actions.kinds import KINDS, Channel, Kind
 
 #: So many names are said; the rest is counted.
 _NAMED = 4
+_MUTE_PICTURE = re.compile(r'<img\b(?![^>]*\balt="[^"]+")[^>]*>')
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ def _notices(editor: Editor) -> Iterator[Notice]:
     if unused:
         where = "a question" if is_form else "the text"
         yield Notice(f"{_named(unused)} {'are' if len(unused) > 1 else 'is'} not used in {where}.")
+    if mute := len(_MUTE_PICTURE.findall(editor.action.text)):
+        several = f"{mute} pictures have" if mute > 1 else "A picture has"
+        yield Notice(f"{several} no words for those who don’t see them.")
     if who.counts is None:
         return
     selected = who.counts.selected

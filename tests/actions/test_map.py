@@ -80,7 +80,7 @@ def test_conditions_at_once(desk: Desk, conditions: dict[str, int]) -> None:
     assert found.pairs == {(low, low): 5, (high, high): 2, (third, third): 6, (high, third): 2}
     assert found.by_number == {0: 1, 1: 9, 2: 2}
     page = words(desk.get("/map"))
-    assert "none of them for 1, exactly one for 9, 2 at once for 2" in page
+    assert "None of them for 1, exactly one for 9, 2 at once for 2" in page
     assert (
         "passed too"
         not in words(desk.get("/map", condition=low)).partition("Conditions at once")[2].partition("Choose")[0]
@@ -120,6 +120,13 @@ def test_the_band_says_what_to_look_at(desk: Desk, conditions: dict[str, int]) -
     assert "“low” holds for everybody" in said
     desk.filter(desk.rule("quiz", "less", "-1"))
     assert "Nobody gets it" in notices(desk)
+
+
+def test_pictures_without_words_are_told(desk: Desk) -> None:
+    desk.save('<p><img src="https://x.example/a.png" alt="A plan"></p>')
+    assert "no words" not in notices(desk)
+    desk.save('<p><img src="https://x.example/a.png"><img src="https://x.example/b.png" alt=""></p>')
+    assert "2 pictures have no words" in notices(desk)
 
 
 def test_missing_values_are_counted_where_they_are_read(desk: Desk, conditions: dict[str, int]) -> None:

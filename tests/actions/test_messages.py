@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +15,8 @@ from chalicelib import clock
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.serving.models import ServedLink
+from chalicelib.schedules.models import Schedule
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 from tests.actions.conftest import Desk, problem, words
@@ -308,3 +311,27 @@ def test_two_hundred_actions_take_as_few_statements_as_one(
     page = listed(desk.browser, workflow)
     assert count_statements() <= 10
     assert len(names(page)) == 201
+
+
+def test_a_card_says_what_comes_and_whether_its_link_is_on(
+    desk: Desk, workflow: Workflow, session: Session, frozen_clock: Clock
+) -> None:
+    now = clock.now()
+    link = ServedLink(action_id=desk.action.id, token="t", is_on=True, created_at=now, changed_at=now)
+    session.add(link)
+    session.add(
+        Schedule(
+            workflow_id=workflow.id, action_id=desk.action.id, kind="x", name="weekly", payload={}, crontab="0 8 * * 1",
+            time_zone="UTC", notify="", state="active", next_at=now + timedelta(days=2), created_at=now,
+        )
+    )  # fmt: skip
+    session.flush()
+    said = words(listed(desk.browser, workflow))
+    assert "link on" in said
+    assert "next in 2 days" in said
+    link.open_until = now - timedelta(hours=1)
+    session.flush()
+    assert "link over" in words(listed(desk.browser, workflow))
+    link.is_on = False
+    session.flush()
+    assert "link off" in words(listed(desk.browser, workflow))
