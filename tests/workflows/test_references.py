@@ -17,7 +17,8 @@ NO_PARTS = {
     "user", "session", "launch", "used_once", "one_time_link", "failed_sign_in", "workflow", "member", "learner",
     "event", "job", "run",
     "message", "mail_event", "lane", "lane_minute", "mail_proof", "suppression", "upload", "table_version",
-    "answer", "answer_draft", "push_token", "list_choice", "occurrence", "row_change", "schedule", "served_link",
+    "answer", "answer_draft", "api_token", "saved_answer", "push_token",
+    "list_choice", "occurrence", "row_change", "schedule", "served_link",
     "text_draft", "text_version",
 }  # fmt: skip
 
