@@ -30,5 +30,6 @@ def test_the_sample_course_is_alive(sample: tuple[Product, str], chromium: Chrom
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Sample course: Introduction to Statistics").first.click()
     page.get_by_role("link", name="Activity", exact=True).click()
+    page.get_by_role("link", name="Sending", exact=True).click()
     expect(page.get_by_text("finished sending").first).to_be_visible()
     page.context.close()

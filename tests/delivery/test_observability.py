@@ -174,6 +174,8 @@ def test_nothing_personal_is_logged_whatever_goes_wrong(
     whole.run(hours=3)
     app.tidy(daily_event(), Context())
 
+    browser = browser_of(course)  # the session before has ended meanwhile
+
     def broken(_due_at: object) -> str:
         raise RuntimeError("no alarm for zacharias@uni.example")
 

@@ -63,13 +63,14 @@ document.addEventListener("click", (event) => {
 
 // Good news goes by itself, unless somebody is at it; bad news and what can be undone stay.
 const NEWS_MS = 8000;
-new MutationObserver((changes) => {
+const toasts = document.getElementById("toasts");
+if (toasts) new MutationObserver((changes) => {
   for (const box of changes.flatMap((change) => [...change.addedNodes])) {
     if (!box.matches?.(".flash-success") || box.querySelector("form")) continue;
     const go = () => (box.matches(":hover, :focus-within") ? setTimeout(go, NEWS_MS) : box.remove());
     setTimeout(go, NEWS_MS);
   }
-}).observe(document.getElementById("toasts"), { childList: true });
+}).observe(toasts, { childList: true });
 
 export function toast(message, kind = "danger") {
   const box = document.createElement("div");
