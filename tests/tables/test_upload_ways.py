@@ -142,7 +142,12 @@ def test_a_part_of_a_sheet_is_read(load: Load, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("area", "reason"),
-    [("B", "“B” is no range of cells"), ("C5:B3", "holds no cells"), ("A0", "holds no cells"), ("Z90", "There are no cells in this part")],
+    [
+        ("B", "“B” is no range of cells"),
+        ("C5:B3", "holds no cells"),
+        ("A0", "holds no cells"),
+        ("Z90", "There are no cells"),
+    ],
 )
 def test_a_range_that_is_none_is_refused(load: Load, area: str, reason: str) -> None:
     with pytest.raises(errors.Invalid, match=reason):
