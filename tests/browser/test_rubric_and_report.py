@@ -88,7 +88,7 @@ def test_the_levels_of_a_rubric_are_changed_after_a_look(visit: Visit, pages: tu
     page.get_by_label("I have looked at that").check()
     page.locator("#panel").get_by_role("button", name="Change the levels").click()
     expect(page.locator(".rubric thead")).to_contain_text("very good")
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
     expect(page.locator(".rubric thead")).to_contain_text("weak")
 
 
