@@ -183,18 +183,6 @@ def add_counter(session: Session, workflow_id: int, column_id: int) -> None:
     session.execute(text(f"ALTER TABLE {table(workflow_id)} ADD COLUMN c{int(column_id)} bigint DEFAULT 0"))
 
 
-def drop_column(session: Session, workflow_id: int, column_id: int) -> None:
-    """Delete a column and its values for good."""
-    session.execute(text(f"ALTER TABLE {table(workflow_id)} DROP COLUMN IF EXISTS c{int(column_id)}"))
-
-
-def change_type(session: Session, workflow_id: int, field: Field) -> None:
-    """Convert a column to another type; the caller has checked that every value fits."""
-    column = f"c{field.id}"
-    using = f"CAST(CAST({column} AS text) AS {TYPES[field.type]})"
-    session.execute(text(f"ALTER TABLE {table(workflow_id)} ALTER {column} TYPE {TYPES[field.type]} USING {using}"))
-
-
 def add_key(session: Session, workflow_id: int, column_id: int) -> None:
     """Make the column one that tells learners apart.
 

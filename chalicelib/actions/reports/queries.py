@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,11 +74,3 @@ def unattached(session: Session, workflow_id: int, found: Iterable[File]) -> lis
     """Return the views that can be attached still."""
     taken = {file.attachment.view_id for file in found}
     return [view for view in views.listed(session, workflow_id) if view.id not in taken]
-
-
-def of_view(session: Session, view_id: int) -> Mapping[int, str]:
-    """Return the reports that have the view as a file, by id."""
-    statement = sa.text("""
-        SELECT a.id, a.name FROM ontask.action a JOIN ontask.attachment f ON f.action_id = a.id
-        WHERE f.view_id = :view_id AND a.deleted_at IS NULL ORDER BY a.name, a.id""")
-    return dict(session.execute(statement, {"view_id": view_id}).all())

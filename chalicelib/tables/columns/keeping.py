@@ -121,27 +121,22 @@ class Recomputed:
 
 
 def recompute(
-    session: Session, workflow: Workflow, user_id: int, column: Column, *, keep: bool | None = None,
-    recipe: Recipe | None = None,
+    session: Session, workflow: Workflow, user_id: int, column: Column, *, keep: bool | None = None
 ) -> Recomputed:  # fmt: skip
     """Work a formula column out again, and keep it up to date from now on (`keep`) or not any more.
 
-    Without `keep` only the values change; `recipe` is another formula that takes the place of its own. Raises
-    errors.NotFound for a column that people fill, errors.Invalid when it can't be worked out, errors.Conflict when
-    the table is in use.
+    Without `keep` only the values change. Raises errors.NotFound for a column that people fill, errors.Invalid when it
+    can't be worked out, errors.Conflict when the table is in use.
     """
-    before = recipes.formula(column.recipe)
-    if before is None:
+    recipe = recipes.formula(column.recipe)
+    if recipe is None:
         raise errors.NotFound
-    recipe = recipe or before
     with shape.locked(session, workflow):
         recipe = replace(recipe, keep=recipe.keep if keep is None else keep, problem="")
         done = Recomputed(f"“{column.name}” is not kept up to date any more; its values stay.")
         if keep is not False:
             columns = queries.columns(session, workflow.id)
-            may_widen = recipe.op != before.op and not recipes.problem(recipe, queries.infos(session, workflow.id))
-            found = "" if may_widen and _is_wider(column, recipe, columns) else problem(column, recipe, columns)
-            if found := found or _hindrance(column, recipe):
+            if found := problem(column, recipe, columns) or _hindrance(column, recipe):
                 raise errors.Invalid(found)
             version_id = _rewritten(session, workflow, user_id, column, recipe, columns)
             words = f"“{column.name}” is up to date{' and stays so' if recipe.keep else ''}."
@@ -164,8 +159,7 @@ def _rewritten(
 ) -> int:  # fmt: skip
     """Write the table anew with the column worked out; return the version with what was there."""
     infos = {other.id: queries.info(other) for other in columns}
-    kind = recipes.result_type(recipe, infos) if _is_wider(column, recipe, columns) else column.type
-    wanted = f"CAST({formulas.expression(recipe, infos)} AS {store.TYPES[kind]})"
+    wanted = f"CAST({formulas.expression(recipe, infos)} AS {store.TYPES[column.type]})"
     formulas.prepare(session, recipe, workflow.time_zone)
     reason = f"Before “{column.name}” was worked out again"
     try:
@@ -176,14 +170,7 @@ def _rewritten(
             raise
         raise errors.Invalid(f"{TOO_LARGE} Nothing was changed.") from error
     assert version is not None, "a reason was given"
-    column.type = kind
     return version.id
-
-
-def _is_wider(column: Column, recipe: Recipe, columns: Collection[Column]) -> bool:
-    """Tell whether the column holds whole numbers and the formula decimals: then the column can follow."""
-    infos = {other.id: queries.info(other) for other in columns}
-    return column.type == "integer" and recipes.result_type(recipe, infos) == "double"
 
 
 def _hindrance(column: Column, recipe: Recipe) -> str:
