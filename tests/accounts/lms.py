@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 from authlib.oauth1.rfc5849.client_auth import ClientAuth
 
 from chalicelib import clock
+from tests.conftest import Browser, Page
 
+CANVAS = "https://canvas.uni.example"
 SECRET = "a secret between canvas and us"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NONCES = itertools.count()
@@ -43,3 +45,15 @@ def signed(
     made = {**fields, **dict(auth.get_oauth_params(nonce or f"nonce-{next(NONCES)}", at))}
     made["oauth_signature"] = auth.get_oauth_signature("POST", url, FORM, urlencode(made))
     return made
+
+
+def launch(browser: Browser, fields: dict[str, str], path: str = "/lti_entry") -> Page:
+    """Post a launch as the LMS's page does, from another site."""
+    return browser.request("POST", path, urlencode(fields), {"sec-fetch-dest": "iframe"})
+
+
+def come_in(browser: Browser, fields: dict[str, str], path: str = "/lti_entry") -> Page:
+    """Launch and follow to the first page."""
+    arrival = browser.follow(launch(browser, fields, path))
+    assert arrival.status == 303, arrival.body
+    return browser.follow(arrival)

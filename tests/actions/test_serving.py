@@ -213,6 +213,11 @@ def test_the_home_page_lists_what_is_open(session: Session, workflow: Workflow, 
     assert link not in learner(session, workflow, "cy@uni.example").get("/home").body
 
 
+def test_who_follows_a_link_of_an_earlier_ontask_is_told_and_led_on(session: Session, workflow: Workflow) -> None:
+    browser = learner(session, workflow, ADA)
+    assert "made for an earlier OnTask" in browser.follow(browser.get("/action/serve", pk="7")).body
+
+
 FILTERS = st.recursive(
     st.one_of(
         st.tuples(st.just("mark"), st.sampled_from(["equal", "less", "greater"]), st.sampled_from(["3", "5", "7"])),

@@ -97,6 +97,32 @@ def test_a_rubric_and_a_report_come_with_their_parts(session: Session, exchange:
     assert (file.view_id, file.format) == (view.id, "csv")
 
 
+def test_json_comes_as_json_with_where_it_goes(session: Session, exchange: Exchange) -> None:
+    imported = exchange.bring(real_file("ontask_exports/initial_workflow.gz"))
+    workflow = session.get_one(Workflow, imported.workflow_id)
+    personal = message(session, workflow, "Send JSON to remote server")
+    assert (personal.kind, personal.kept) == ("personalised_json", {"filter_description": "There is an exam score"})
+    assert personal.target == {"url": "http://127.0.0.1", "method": "POST", "headers": {}, "is_form": True}
+    assert personal.text.startswith('{\n  "sid": {{ @c')
+    assert "{% if @k" in personal.text
+    report = message(session, workflow, "Send JSON report")
+    assert report.kind == "json_report"
+    assert '"inactive_students": {% table @c' in report.text
+    told = [line for line in imported.document["repairs"] if "Set its token before you send" in line]
+    assert [line.partition("”")[0] for line in told] == ["“Send JSON report", "“Send JSON to remote server"]
+
+
+def test_json_that_can_not_be_taken_over_is_kept_and_told(session: Session, exchange: Exchange) -> None:
+    made = action(action_type="personalized_json", text_content='{"a": {{ gone }}}', target_url="ftp://x.example")
+    imported = exchange.bring(packed(small(actions=[made])))
+    found = message(session, session.get_one(Workflow, imported.workflow_id), "M")
+    assert (found.kind, found.text, found.target) == ("personalised_json", '{"a": [gone]}', None)
+    assert found.kept == {"text": '{"a": {{ gone }}}', "target_url": "ftp://x.example"}
+    assert [line.split(":")[0] for line in imported.document["repairs"]] == [
+        "Message “M”", "Message “M” has an address that nothing can be sent to",
+    ]  # fmt: skip
+
+
 def test_a_survey_comes_with_its_questions(session: Session, exchange: Exchange) -> None:
     workflow = exchange.workflow(real_file("ontask_exports/initial_workflow.gz"))
     survey = message(session, workflow, "Student comments Week 1")

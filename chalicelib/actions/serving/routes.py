@@ -200,6 +200,19 @@ def show_text(request: Request, visit: Visit) -> Answer:
     return served("actions/serving/text.html", visit, token=visit.link.token)
 
 
+@page(bp, "/action/serve", access=Access.LEARNER)
+def show_old_address(_request: Request) -> Answer:
+    """Lead on whoever comes by an address of OnTask 11, still in many a course: its numbers mean nothing here."""
+    told = "That link was made for an earlier OnTask. What is open to you now stands here."
+    return redirect("accounts.show_home", flash=Flash(told, "warning"))
+
+
+@page(bp, "/action/serve", method="POST", access=Access.LEARNER)
+def answer_old_address(request: Request) -> Answer:
+    """Do the same for a form; a launch to this address comes in like any other and then looks."""
+    return show_old_address(request)
+
+
 @page(bp, SERVED + "/text", access=Access.LEARNER)
 def show_served_text(request: Request, token: str) -> Answer:
     """Show the text alone, for the frame on the page of the link."""

@@ -6,24 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib import errors
-from chalicelib.actions.kinds import KINDS as ACTION_KINDS
-from chalicelib.actions.kinds import Kind
-from chalicelib.actions.language.syntax import PERSONAL
+from chalicelib.actions import targets
+from chalicelib.actions.kinds import KINDS, Channel, Kind
 from chalicelib.actions.surveys import kinds as question_kinds
+from chalicelib.actions.targets import Target
 from chalicelib.exchange.document import Document, Row
 from chalicelib.exchange.ontask import formulas, layouts, parts, texts
 from chalicelib.exchange.ontask.layouts import Item
 from chalicelib.formulas.columns import ColumnInfo
 
-#: What is not a personal text, by OnTask's names: what we call it.
-KINDS = {
-    "personalized_canvas_email": "a message for Canvas", "personalized_json": "personal JSON",
-    "json_report": "a report as JSON",
+#: OnTask's names of what we have pages for: what it is here.
+_OURS = {
+    "personalized_text": Kind.TEXT, "rubric_text": Kind.RUBRIC, "email_report": Kind.REPORT, "survey": Kind.SURVEY,
+    "todo_list": Kind.TODO, "personalized_json": Kind.JSON, "json_report": Kind.JSON_REPORT,
 }  # fmt: skip
-_PLAIN = {"personalized_canvas_email", "personalized_json", "json_report"}
-#: What we have pages for, besides personal texts: OnTask's names are ours.
-_FORMS = {"survey", "todo_list"}
-_OURS = {*_FORMS, "rubric_text", "email_report"}
+#: What comes as a message, by OnTask's names: what we call it.
+_OTHERS = {"personalized_canvas_email": "a message for Canvas"}
 
 
 @dataclass
@@ -83,11 +81,13 @@ def add_action(document: Document, known: Known, action: Item) -> None:
     name = layouts.name_of(action, "A message")
     where = f"Message “{name}”"
     number = len(document.rows["action"]) + 1
-    kind = layouts.kind(action)
-    row: Row = {"id": number, "name": name, "description": layouts.text(action, "description_text", where)}
-    if kind in _OURS:
-        row |= {"kind": kind, "is_shuffled": action.get("shuffle") is True}
-    kept: Row = {}
+    original = layouts.kind(action)
+    kind = _OURS.get(original, Kind.TEXT)
+    row: Row = {
+        "id": number, "name": name, "description": layouts.text(action, "description_text", where),
+        "kind": kind.value, "is_shuffled": action.get("shuffle") is True,
+    }  # fmt: skip
+    kept: Row = {} if original in _OURS else {"kind": original}
     found = layouts.action_filter(action, where)
     if found:
         row["filter"] = formulas.translate(layouts.formula_of(found), known.infos, f"{where}, filter")
@@ -95,16 +95,18 @@ def add_action(document: Document, known: Known, action: Item) -> None:
         if description := layouts.text(found, "description_text", where):
             kept["filter_description"] = description
     conditions = _conditions(document, known, action, number, where)
-    _take_text(row, kept, known, conditions, layouts.content(action, where), kind, document, where)
-    _keep(kept, known, conditions, action, kind, where)
+    _take_text(row, kept, known, conditions, layouts.content(action, where), document, where)
+    if KINDS[kind].channel is Channel.PUSH:
+        _take_target(row, kept, layouts.text(action, "target_url", where), document, where)
+    _keep(row, kept, known, conditions, action, where)
     document.rows["action"].append({**row, "kept": kept or None})
-    if kind in _FORMS:
+    if KINDS[kind].channel is Channel.FORM:
         _add_questions(document, known, conditions, action, row, where)
-    elif kind == "rubric_text":
+    elif kind is Kind.RUBRIC:
         parts.add_rubric(document, action, number, known.columns, _speaks_of(known, conditions), where)
-    elif kind == "email_report":
+    elif kind is Kind.REPORT:
         parts.add_attachments(document, action, number, known.views, where)
-    _tell(document, name, kind, kept)
+    _tell(document, row, kept)
 
 
 def _conditions(document: Document, known: Known, action: Item, number: int, where: str) -> dict[str, int]:
@@ -129,18 +131,27 @@ def _conditions(document: Document, known: Known, action: Item, number: int, whe
 
 
 def _take_text(
-    row: Row, kept: Row, known: Known, conditions: dict[str, int], content: str, kind: str, document: Document,
-    where: str,
+    row: Row, kept: Row, known: Known, conditions: dict[str, int], content: str, document: Document, where: str
 ) -> None:  # fmt: skip
+    traits, is_plain = KINDS[Kind(row["kind"])], kept.get("kind") in _OTHERS
     made = texts.translate(
-        content, **_speaks_of(known, conditions), is_html=kind not in _PLAIN,
-        fixed_width=kind.endswith(("json", "json_report")),
-        allowed=ACTION_KINDS[Kind(kind)].allows if kind in _OURS else PERSONAL,
+        content, **_speaks_of(known, conditions), is_html=not is_plain, output=traits.output, allowed=traits.allows
     )  # fmt: skip
     row["text"] = made.text
-    if made.lost or (content and kind in _PLAIN):
+    if made.lost or (content and is_plain):
         kept["text"] = content
     document.repairs += [f"{where}: {problem}. The original is kept." for problem in made.lost]
+
+
+def _take_target(row: Row, kept: Row, url: str, document: Document, where: str) -> None:
+    """Have the JSON go where it went, as the fields of a form: so OnTask sends it, and so the other system reads it."""
+    if not url:
+        return
+    try:
+        row["target"] = targets.check(Target(url, is_form=True)).stored()
+    except errors.Invalid as error:
+        kept["target_url"] = url
+        document.repairs.append(f"{where} has an address that nothing can be sent to: {error.message}")
 
 
 def _speaks_of(known: Known, conditions: dict[str, int]) -> dict[str, Any]:
@@ -153,16 +164,16 @@ def _speaks_of(known: Known, conditions: dict[str, int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _keep(kept: Row, known: Known, conditions: dict[str, int], action: Item, kind: str, where: str) -> None:
-    """Note what has no place in a personal text."""
-    if kind != "personalized_text" and kind not in _OURS:
-        kept["kind"] = kind
+def _keep(row: Row, kept: Row, known: Known, conditions: dict[str, int], action: Item, where: str) -> None:
+    """Note what has no place in an action of ours."""
+    channel = KINDS[Kind(row["kind"])].channel
     if action.get("serve_enabled") is True:
         kept["is_served"] = True
     for name, ours in (("target_url", "target_url"), ("active_from", "active_from"), ("active_to", "active_until")):
-        if found := layouts.text(action, name, where):
+        found = layouts.text(action, name, where)
+        if found and (name != "target_url" or channel is not Channel.PUSH):
             kept[ours] = found
-    if kind in _FORMS:  # the others are questions; by this one OnTask finds the learner
+    if channel is Channel.FORM:  # the others are questions; by this one OnTask finds the learner
         keys = {column["id"] for column in known.columns.values() if column["is_key"]}
         pairs = [_question(one, known, conditions, where) for one in layouts.questions(action, where)]
         if found_by := [one for one in pairs if one["column"] in keys]:
@@ -208,7 +219,8 @@ def _question(pair: Item, known: Known, conditions: dict[str, int], where: str) 
     }  # fmt: skip
 
 
-def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
+def _tell(document: Document, row: Row, kept: Row) -> None:
+    name = row["name"]
     words_of = {
         "questions": "the column by which learners are found", "target_url": "the address it goes to",
         "is_served": "that learners may open it", "active_from": "when it opens", "active_until": "when it closes",
@@ -216,9 +228,11 @@ def _tell(document: Document, name: str, kind: str, kept: Row) -> None:
         "filter_description": "the description of its filter",
     }  # fmt: skip
     told = [words for part, words in words_of.items() if part in kept]
-    if kind != "personalized_text" and kind not in _OURS:
-        shown = KINDS.get(kind, kind[:40])
+    if kind := kept.get("kind"):
+        shown = _OTHERS.get(kind, kind[:40])
         ending = f": {', '.join(told)}" if told else ""
         document.kept.append(f"“{name}” is {shown}. It comes as a message; the rest is kept{ending}.")
     elif told:
         document.kept.append(f"“{name}”: {', '.join(told)}.")
+    if row.get("target"):
+        document.repairs.append(f"“{name}” sends the fields of a form, as OnTask does. Set its token before you send.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from chalicelib.actions.html import clean, displaced
 from chalicelib.actions.language import Names, Problem, TemplateError, names_to_ids, references
 from chalicelib.actions.language.scan import Tag, find_tags
-from chalicelib.actions.language.syntax import PERSONAL, Allowed
+from chalicelib.actions.language.syntax import PERSONAL, Allowed, Output
 
 #: A paragraph with nothing but the beginning or the end of an `if`: in ours both stand between paragraphs.
 _LONE_TAG = re.compile(
@@ -39,34 +39,38 @@ class Translation:
 
 def translate(
     source: str, values: Mapping[str, str], conditions: Mapping[str, str], yes_no: set[str], *, is_html: bool = True,
-    fixed_width: bool = False, allowed: Allowed = PERSONAL,
+    output: Output = "html", allowed: Allowed = PERSONAL,
 ) -> Translation:  # fmt: skip
     """Return the text as it is stored; `values` and `conditions` map names to references such as "c3" and "k1".
 
-    `allowed` says whether tables and the feedback of a rubric stay what they are. A text that is not HTML becomes HTML
-    with the same lines, with `fixed_width` in the letters of a program's text.
+    `allowed` says whether tables and the feedback of a rubric stay what they are. With `output` "html" a text that is
+    not HTML becomes HTML with the same lines.
     """
-    made = Translation("")
     without = _COMMENT.sub("", source.replace("\r\n", "\n"))
-    if not is_html:
-        without = _as_html(without, fixed_width=fixed_width)
+    if output == "html" and not is_html:
+        without = _as_html(without)
     tests = {f"{name} (condition)" if name in values else name: found for name, found in conditions.items()}
     names = Names({**tests, **values}, yes_no)
-    rewritten = _rewritten(without, values, conditions, allowed, made)
+    rewriter = _Rewriter(values, conditions, allowed, is_html=output == "html")
+    rewritten = rewriter.rewritten(without)
+    made = Translation("", rewriter.lost)
     for candidate in dict.fromkeys([rewritten, _LONE_TAG.sub(r"\g<tag>", rewritten)]):
         try:
-            made.text = _stored(candidate, names, allowed)
+            made.text = _stored(candidate, names, output, allowed)
         except TemplateError as error:
             problem = str(error.problems[0]) if error.problems else error.message
         else:
             return made
     made.lost.append(problem)
-    made.text, _ = clean(_bracketed(without))
+    bracketed = rewriter.bracketed(without)
+    made.text = clean(bracketed)[0] if output == "html" else bracketed
     return made
 
 
-def _stored(source: str, names: Names, allowed: Allowed) -> str:
-    stored = names_to_ids(source, names, allowed=allowed)
+def _stored(source: str, names: Names, output: Output, allowed: Allowed) -> str:
+    stored = names_to_ids(source, names, output, allowed)
+    if output != "html":
+        return stored
     cleaned, _ = clean(stored)
     references(cleaned)
     if displaced(stored):
@@ -74,91 +78,95 @@ def _stored(source: str, names: Names, allowed: Allowed) -> str:
     return cleaned
 
 
-def _as_html(text: str, *, fixed_width: bool) -> str:
+def _as_html(text: str) -> str:
     tags, _ = find_tags(text, is_html=False)
     pieces, position = [], 0
     for tag in tags:
-        pieces += [_escaped(text[position : tag.start]), html.escape(text[tag.start : tag.end], quote=False)]
+        pieces += [_escaped(text[position : tag.start]), _escaped(text[tag.start : tag.end])]
         position = tag.end
-    whole = "".join([*pieces, _escaped(text[position:])])
-    return f"<pre>{whole}</pre>" if fixed_width else whole.replace("\n", "<br>\n")
+    return "".join([*pieces, _escaped(text[position:])]).replace("\n", "<br>\n")
 
 
 def _escaped(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def _rewritten(
-    source: str, values: Mapping[str, str], conditions: Mapping[str, str], allowed: Allowed, made: Translation
-) -> str:  # fmt: skip
-    """Return the text with its tags in our language; other tags as words."""
-    tags, _ = find_tags(source, is_html=True)
-    pieces, position = [], 0
-    for tag in tags:
-        written = source[tag.start : tag.end]
-        pieces += [source[position : tag.start], _tag(tag, written, values, conditions, allowed, made)]
-        position = tag.end
-    return "".join([*pieces, source[position:]])
+@dataclass
+class _Rewriter:
+    """Writes OnTask's tags as ours; `lost` says in words what of them has no like."""
 
+    values: Mapping[str, str]
+    conditions: Mapping[str, str]
+    allowed: Allowed
+    lost: list[str] = field(default_factory=list)
+    is_html: bool = field(default=True, kw_only=True)
 
-def _tag(
-    tag: Tag, written: str, values: Mapping[str, str], conditions: Mapping[str, str], allowed: Allowed,
-    made: Translation,
-) -> str:  # fmt: skip
-    if tag.kind == "value":
-        return _value(tag.text, written, values, made)
-    found = _WORD.match(tag.text)
-    word, rest = (found[1], found[2].strip()) if found else ("", "")
-    if word in _OURS:
-        # A condition that is called like a column is meant here, the column in {{ }}.
-        both = rest in conditions and rest in values
-        return f"{{% {word} {_escaped(_quoted_condition(rest))} %}}" if both else written
-    if word in {"load", "autoescape", "endautoescape"}:
-        return ""
-    columns = _ARGUMENT.findall(rest)
-    if word == "ot_insert_report" and allowed.tables and columns and values.keys() >= set(columns):
-        listed = ", ".join(map('"{}"'.format, columns))
-        return _escaped(f"{{% table {listed} %}}")
-    if word == "ot_insert_rubric_feedback" and allowed.rubric:
-        return "{% rubric %}"
-    if word == "ot_insert_report":
-        shown = f"[a table of {', '.join(columns) or 'learners'}]"
-    elif word == "ot_insert_rubric_feedback":
-        shown = "[the feedback of the rubric]"
-    else:
-        shown = f"[{tag.text.strip()}]"
-    made.lost.append(f"“{tag.text.strip()[:80]}” became the words {shown[:100]}")
-    return _escaped(shown)
+    def rewritten(self, source: str) -> str:
+        """Return the text with its tags in our language; other tags as words."""
+        tags, _ = find_tags(source, is_html=self.is_html)
+        pieces, position = [], 0
+        for tag in tags:
+            pieces += [source[position : tag.start], self._tag(tag, source[tag.start : tag.end])]
+            position = tag.end
+        return "".join([*pieces, source[position:]])
+
+    def bracketed(self, source: str) -> str:
+        """Return the text without any tags: what they say stands in brackets."""
+        tags, _ = find_tags(source, is_html=self.is_html)
+        pieces, position = [], 0
+        for tag in tags:
+            pieces += [source[position : tag.start], self._shown(f"[{tag.text.strip()}]")]
+            position = tag.end
+        return "".join([*pieces, source[position:]]).replace("{{", "{ {").replace("{%", "{ %")
+
+    def _shown(self, text: str) -> str:
+        return _escaped(text) if self.is_html else text
+
+    def _tag(self, tag: Tag, written: str) -> str:
+        if tag.kind == "value":
+            return self._value(tag.text, written)
+        found = _WORD.match(tag.text)
+        word, rest = (found[1], found[2].strip()) if found else ("", "")
+        if word in _OURS:
+            # A condition that is called like a column is meant here, the column in {{ }}.
+            both = rest in self.conditions and rest in self.values
+            return f"{{% {word} {self._shown(_quoted_condition(rest))} %}}" if both else written
+        if word in {"load", "autoescape", "endautoescape"}:
+            return ""
+        columns = _ARGUMENT.findall(rest)
+        if word == "ot_insert_report" and self.allowed.tables and columns and self.values.keys() >= set(columns):
+            listed = ", ".join(map('"{}"'.format, columns))
+            return self._shown(f"{{% table {listed} %}}")
+        if word == "ot_insert_rubric_feedback" and self.allowed.rubric:
+            return "{% rubric %}"
+        if word == "ot_insert_report":
+            shown = f"[a table of {', '.join(columns) or 'learners'}]"
+        elif word == "ot_insert_rubric_feedback":
+            shown = "[the feedback of the rubric]"
+        else:
+            shown = f"[{tag.text.strip()}]"
+        self.lost.append(f"“{tag.text.strip()[:80]}” became the words {shown[:100]}")
+        return self._shown(shown)
+
+    def _value(self, text: str, written: str) -> str:
+        name = text.strip()
+        if name in self.values:
+            return written
+        name, bar, _ = text.partition("|")
+        if not bar or name.strip() not in self.values:
+            self.lost.append(f"“{text.strip()[:80]}” is the name of nothing and became words in brackets")
+            return self._shown(f"[{text.strip()}]")
+        steps = []
+        for step, argument in _STEP.findall(text[len(name) :]):
+            plain = argument.strip("\"'")
+            if step == "default":
+                steps.append(f' | default: "{plain}"')
+            elif step == "floatformat":
+                steps.append(f" | round: {plain.lstrip('-') or 1}")
+            else:
+                self.lost.append(f"“{text.strip()[:80]}” is shown without “{step}”")
+        return self._shown(f"{{{{ {name.strip()}{''.join(steps)} }}}}")
 
 
 def _quoted_condition(name: str) -> str:
     return f'"{name} (condition)"'
-
-
-def _value(text: str, written: str, values: Mapping[str, str], made: Translation) -> str:
-    name = text.strip()
-    if name in values:
-        return written
-    name, bar, _ = text.partition("|")
-    if not bar or name.strip() not in values:
-        made.lost.append(f"“{text.strip()[:80]}” is the name of nothing and became words in brackets")
-        return _escaped(f"[{text.strip()}]")
-    steps = []
-    for step, argument in _STEP.findall(text[len(name) :]):
-        plain = argument.strip("\"'")
-        if step == "default":
-            steps.append(f' | default: "{plain}"')
-        elif step == "floatformat":
-            steps.append(f" | round: {plain.lstrip('-') or 1}")
-        else:
-            made.lost.append(f"“{text.strip()[:80]}” is shown without “{step}”")
-    return _escaped(f"{{{{ {name.strip()}{''.join(steps)} }}}}")
-
-
-def _bracketed(source: str) -> str:
-    tags, _ = find_tags(source, is_html=True)
-    pieces, position = [], 0
-    for tag in tags:
-        pieces += [source[position : tag.start], _escaped(f"[{tag.text.strip()}]")]
-        position = tag.end
-    return "".join([*pieces, source[position:]]).replace("{{", "{ {").replace("{%", "{ %")
