@@ -12,6 +12,8 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from chalicelib import database, errors, logs
+from chalicelib.accounts.models import User
+from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import Kind
 from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
@@ -26,15 +28,35 @@ from chalicelib.schedules import service as schedules
 from chalicelib.schedules.jobs import Task, job
 from chalicelib.settings import settings
 from chalicelib.tables import store
+from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 
 RESOLVE = "delivery.resolve"
 
 
 def kind_of(run_id: int) -> str:
-    """Return the kind of a run's action; nothing when the run is gone."""
+    """Return the kind of a run's action; nothing when the run is gone.
+
+    Raises errors.Invalid when whoever started it may not send in its workflow any more.
+    """
     with database.scope() as session:
-        return session.scalar(sa.select(Run.kind).where(Run.id == run_id)) or ""
+        run = session.get(Run, run_id)
+        if run is None:
+            return ""
+        if not _may_send(session, run):
+            raise errors.Invalid("Whoever started this may not send in this workflow any more.")
+        return run.kind
+
+
+def _may_send(session: Session, run: Run) -> bool:
+    user = session.get(User, run.user_id) if run.user_id is not None else None
+    if user is None or not user.is_active:
+        return False
+    try:
+        workflows.get_with_role(session, user.id, run.workflow_id, WorkflowRole.SENDER)
+    except (errors.NotFound, errors.Forbidden):
+        return False
+    return True
 
 
 @job(service.PLAN)
@@ -42,9 +64,10 @@ def plan_run(task: Task) -> dict[str, Any]:
     """Write the run's messages; a run that can't be planned ends as failed, with the reason."""
     run_id = int(task.payload["run"])
     try:
-        if kind_of(run_id) == Kind.REPORT:
+        kind = kind_of(run_id)
+        if kind == Kind.REPORT:
             return {"planned": reporting.plan_run(run_id)}
-        if kind_of(run_id) == Kind.JSON_REPORT:
+        if kind == Kind.JSON_REPORT:
             return {"planned": pushing.plan_report(run_id)}
         store.in_bulk(lambda session: service.make_opens_column(session, run_id))
         with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:

@@ -43,6 +43,9 @@ MAIL = "ses"
 #: The lanes of JSON begin with this; the host follows.
 PUSH = "push:"
 
+# -- what those in copy (cc, bcc) get: a copy of every mail, or one mail with all of them
+EACH, ONE = "each", "one"
+
 # -- who paused a run
 BY_USER, BY_LANE = "user", "lane"
 
@@ -54,7 +57,9 @@ class Run(Base):
     the type of each column the text uses, `attributes` "a3" to the value; `kind` is the action's, `details` what only
     runs of that kind need; `cost` is recipients per message; `needs_opens_column`: a column for the opens is made
     before the planning. `correlation_id` is the request's in which it was confirmed. With `only_new` it goes only to
-    those whom no earlier run of the same schedule has reached.
+    those whom no earlier run of the same schedule has reached. `left_out` are values of the column of addresses whose
+    learners get nothing, `copies` says what those in copy get, `attached` are files for everybody (see RunDraft).
+    `snapshot_size`: the bytes of the workflow as it was when the rows were read, once it is stored.
     """
 
     __tablename__ = "run"
@@ -103,6 +108,32 @@ class Run(Base):
     correlation_id: Mapped[str] = mapped_column(default="")
     schedule_id: Mapped[int | None] = mapped_column(index=True)
     only_new: Mapped[bool] = mapped_column(default=False, server_default="false")
+    left_out: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    copies: Mapped[str] = mapped_column(default=EACH, server_default="each")
+    attached: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    wants_snapshot: Mapped[bool] = mapped_column(default=False, server_default="false")
+    snapshot_size: Mapped[int | None]
+
+
+class RunDraft(Base):
+    """A send form that somebody is filling in, with every field as it was typed; `id` is the form's own.
+
+    `left_out` are values of the column of addresses whose learners get nothing. `attached` are files for everybody:
+    `key`, `name`, `content_type`, `size`, `version`; a version is known once the file has arrived.
+    """
+
+    __tablename__ = "run_draft"
+    __table_args__ = (Index("ix_run_draft_user_id", "user_id", "action_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
+    action_id: Mapped[int] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    fields: Mapped[dict[str, Any]]
+    left_out: Mapped[list[Any]] = mapped_column(default=list)
+    attached: Mapped[list[Any]] = mapped_column(default=list)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Message(Base):

@@ -193,6 +193,7 @@ def _live(request: Request, run: models.Run) -> dict[str, Any]:
         "files": report_files.names(run.details.get("files", [])),
         "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
         "action_name": reports.action_name(request.session, run.action_id),
+        "who": queries.who_began(request.session, run),
         "undo_seconds": max(0, int(seconds_to_undo)) if run.state == models.HELD else 0,
         "is_open": _is_open(run), "spoken": words.spoken,
         "seconds_left": queries.seconds_left(request.session, run, left) if run.state == models.RUNNING else 0.0,

@@ -17,10 +17,12 @@ from chalicelib.delivery.queries.runs import (
     timeline,
     totals,
     unfinished_runs,
+    who_began,
 )
 
 __all__ = [
     "Before", "LeftOut", "MessagePage", "Point", "Receipt", "RunCard", "Sample", "Totals", "defaults",
     "mail_events", "message", "messages", "receipt", "rendered", "run", "runs", "seconds_left", "sent_lately",
     "suppressed", "timeline", "totals", "unfinished_runs",
+    "who_began",
 ]  # fmt: skip

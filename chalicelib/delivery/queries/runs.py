@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
+from chalicelib.accounts.models import User
 from chalicelib.delivery import throttle
 from chalicelib.delivery.models import ENDED, UNKNOWN, MailEvent, Message, Run, Suppression
 from chalicelib.delivery.render import Rendered, Renderer
@@ -28,6 +29,12 @@ def run(session: Session, workflow_id: int, run_id: int) -> Run:
     if found is None:
         raise errors.NotFound
     return found
+
+
+def who_began(session: Session, found: Run) -> str:
+    """Return the name of whoever confirmed the run; nothing when they are gone."""
+    user = session.get(User, found.user_id) if found.user_id is not None else None
+    return user.name or user.email if user is not None else ""
 
 
 @dataclass(frozen=True)
