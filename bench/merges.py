@@ -14,6 +14,8 @@ from bench.psql import psql
 from bench.uploads import LEARNERS, class_file
 
 ROUNDS = 3
+#: What OnTask 11 took on two cores, with client, server and database on one machine.
+ORIGINAL_SECONDS = 13.1
 
 
 def measure() -> list[Result]:
@@ -30,7 +32,10 @@ def measure() -> list[Result]:
             user_id = user.id
         times = [_round(url, user_id, number) for number in range(ROUNDS)]
     ours, typed = (statistics.median(column) for column in zip(*times, strict=True))
-    return [at_most("outer merge of 100k × 5 into 100k × 20, against psql", ours, typed, 2.0)]
+    return [
+        at_most("outer merge of 100k × 5 into 100k × 20, against psql", ours, typed, 2.0),
+        at_most("the same against OnTask 11 on two cores", ours, ORIGINAL_SECONDS, 0.1),
+    ]
 
 
 def _round(url: str, user_id: int, number: int) -> tuple[float, float]:

@@ -108,8 +108,13 @@ class Grid:
         return self.everybody if rows.is_everybody else scope.count(self.session, rows)[0]
 
     def spreads(self, *, later: bool) -> dict[int, statistics.Spread] | None:
-        """Return the pictures of the columns; with `later` None where they are too slow for the page."""
+        """Return the pictures of the columns over the rows that are shown, on all pages together.
+
+        With `later` None where they are too slow for the page.
+        """
         shown = self.state.shown
+        if self.state.problem:
+            return {column.id: statistics.Spread() for column in shown}
         if later and not statistics.is_immediate(self.everybody, len(shown)):
             return None
-        return statistics.spreads(self.session, self.workflow.id, shown, self.everybody)
+        return statistics.spreads(self.session, self.state.scope, shown, self.everybody)

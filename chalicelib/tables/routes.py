@@ -11,7 +11,7 @@ from chalice import Blueprint
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import queries as actions
-from chalicelib.tables import cells, filters, forms, paging, queries, service, state, statistics, writing
+from chalicelib.tables import cells, filters, forms, paging, queries, scope, service, state, statistics, writing
 from chalicelib.tables.grid import Grid
 from chalicelib.tables.models import Column
 from chalicelib.tables.views import queries as view_queries
@@ -116,15 +116,16 @@ def show_row(request: Request, row_id: int) -> Answer:
     """Show everything that is known of one learner, against the class."""
     columns = queries.columns(request.session, request.workflow.id)
     values = service.row(request.session, request.workflow, row_id, columns)
-    spreads = statistics.spreads(request.session, request.workflow.id, columns, request.workflow.row_count or 0)
+    everybody = scope.everybody(request.workflow.id, columns)
+    spreads = statistics.spreads(request.session, everybody, columns, request.workflow.row_count or 0)
     return render(
-        "tables/row.html", columns=columns, values=values, row_id=row_id, label=_label(columns, values, request),
+        "tables/row.html", columns=columns, values=values, row_id=row_id, label=label(columns, values, request),
         written=cells.written,
         spreads=spreads, **_words(request),
     )  # fmt: skip
 
 
-def _label(columns: list[Column], values: dict[int, Any], request: Request) -> str:
+def label(columns: list[Column], values: dict[int, Any], request: Request) -> str:
     """Return what the learner is called on the page: the first key's value."""
     key = next((column for column in columns if column.is_key), None)
     value = values.get(key.id) if key else None
@@ -138,7 +139,7 @@ def delete_row(request: Request, row_id: int) -> Answer:
     values = service.row(request.session, request.workflow, row_id, columns)
     event_id = service.delete_row(request.session, request.workflow, request.user.id, row_id, columns)
     flash = Flash(
-        f"“{_label(columns, values, request)}” is not in the table any more.", undo_url=_undo(request, event_id)
+        f"“{label(columns, values, request)}” is not in the table any more.", undo_url=_undo(request, event_id)
     )
     return redirect("tables.show_table", workflow_id=request.workflow.id, flash=flash)
 
@@ -243,5 +244,5 @@ def add_row(request: Request) -> Answer:
         row_id = service.add_row(request.session, request.workflow, request.user.id, columns, values)
     except errors.Invalid as error:
         return _new_row(request, error.fields)
-    flash = f"“{_label(columns, values, request)}” is in the table."
+    flash = f"“{label(columns, values, request)}” is in the table."
     return redirect("tables.show_row", workflow_id=request.workflow.id, row_id=row_id, flash=flash)

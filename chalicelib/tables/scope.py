@@ -5,7 +5,7 @@ The parts are always joined by AND: nothing that people search or filter shows a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from chalicelib.formulas import sql
 from chalicelib.formulas.check import Columns
 from chalicelib.formulas.tree import holds_nothing
-from chalicelib.tables import filters
+from chalicelib.tables import filters, queries
 from chalicelib.tables.filters import Filter
 from chalicelib.tables.models import Column
 from chalicelib.tables.searching import matching
@@ -62,6 +62,11 @@ class Scope:
             condition, values = matching(self.searched, self.search, self.time_zone)
             found.append(sa.text(condition).bindparams(**values))
         return found
+
+
+def everybody(workflow_id: int, columns: Iterable[Column]) -> Scope:
+    """Return all rows of the workflow's table."""
+    return Scope(workflow_id, {column.id: queries.info(column) for column in columns})
 
 
 def count(session: Session, scope: Scope, flags: Mapping[str, Any] | None = None) -> tuple[int, dict[str, int]]:

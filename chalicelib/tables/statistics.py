@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from chalicelib.formulas import sql
 from chalicelib.tables.models import Column
-from chalicelib.tables.store import table
+from chalicelib.tables.scope import Scope
 
 BARS = 10
 #: A sample of so many learners shows the same picture as all of them do.
@@ -61,18 +62,18 @@ def is_immediate(row_count: int, column_count: int) -> bool:
     return row_count <= IMMEDIATE_ROWS and min(row_count, SAMPLE_ROWS) * column_count <= IMMEDIATE_CELLS
 
 
-def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_count: int) -> dict[int, Spread]:
-    """Return the distribution of each column by its id, from one statement over all rows or a sample of them."""
+def spreads(session: Session, scope: Scope, columns: Sequence[Column], row_count: int) -> dict[int, Spread]:
+    """Return the distribution of each column by its id, from one statement over the rows of the scope or a sample.
+
+    `row_count` is how many rows the table has. Raises errors.Invalid when a rule of the scope can't be used any more.
+    """
     if not columns:
         return {}
-    sample = _sample(row_count)
     numbers = {column.id: f"x{column.id}" for column in columns if column.type != "text"}
     words = {column.id: f"x{column.id}" for column in columns if column.type == "text"}
-    values = ", ".join(f"{_looked_at(column)} AS x{column.id}" for column in columns)
     # Numbers beyond 1e100 would overflow sums and buckets; they are left out of the picture.
     statement = f"""
-        WITH looked_at AS MATERIALIZED (SELECT {values} FROM {table(workflow_id)} {sample}),
-        ranges AS (SELECT unnest({_array(numbers, "integer")}) AS id, {_each("min", numbers)} AS lo,
+        WITH ranges AS (SELECT unnest({_array(numbers, "integer")}) AS id, {_each("min", numbers)} AS lo,
                           {_each("max", numbers)} AS hi, {_each("avg", numbers)} AS mean,
                           {_each("count", numbers)} AS present, count(*) AS total FROM looked_at),
         bars AS (SELECT n.id,
@@ -93,15 +94,37 @@ def spreads(session: Session, workflow_id: int, columns: Sequence[Column], row_c
         UNION ALL SELECT 'range', id, NULL, NULL, NULL, NULL, present, total, 0, 0 FROM counts
         UNION ALL SELECT 'word', id, word, NULL, NULL, NULL, 0, 0, rank, height FROM ranked
                   WHERE rank <= {BARS} AND different <= least({MOST_WORDS}, present / 2)"""  # fmt: skip
-    rows = session.execute(text(statement)).mappings().all()
-    return {
-        column.id: _spread(column, [row for row in rows if row["id"] == column.id], bool(sample)) for column in columns
-    }
+    query = sa.select(sa.text("*")).select_from(sa.text("answer"))
+    query = query.add_cte(_looked_at(scope, columns, row_count), sa.text(statement).columns().cte("answer"))
+    rows = session.execute(query).mappings().all()
+    found = {column.id: _spread(column, [row for row in rows if row["id"] == column.id]) for column in columns}
+    most = max(one.present + one.missing for one in found.values())
+    is_sample = row_count > SAMPLE_ROWS and (scope.is_everybody or most >= SAMPLE_ROWS)
+    return {key: replace(one, is_sample=is_sample) for key, one in found.items()}
 
 
-def _looked_at(column: Column) -> str:
+def _looked_at(scope: Scope, columns: Sequence[Column], row_count: int) -> sa.CTE:
+    """Return the values of the rows that are looked at: about SAMPLE_ROWS, always the same ones."""
+    rows = scope.table()
+    if scope.is_everybody and row_count > SAMPLE_ROWS:
+        # Single rows while that is quick, whole pages of the table where reading each row would not be.
+        method = sa.func.bernoulli if row_count <= IMMEDIATE_ROWS else sa.func.system
+        rows = sa.tablesample(
+            sql.learners(scope.workflow_id, scope.columns), method(100 * SAMPLE_ROWS / row_count), "t", sa.text("1")
+        )
+    values: list[sa.ColumnElement[Any]] = [
+        sa.literal_column(_value(column)).label(f"x{column.id}") for column in columns
+    ]
+    query = sa.select(*values).select_from(rows).where(*scope.where(rows))
+    if not scope.is_everybody and row_count > SAMPLE_ROWS:
+        # How many pass is not known before they are read.
+        query = query.order_by(sa.text("hashint8(t.row_id)")).limit(SAMPLE_ROWS)
+    return query.cte("looked_at").prefix_with("MATERIALIZED", dialect="postgresql")
+
+
+def _value(column: Column) -> str:
     if column.type == "text":
-        return f"left(c{column.id}, {MAX_WORD})"
+        return f"left(t.c{column.id}, {MAX_WORD})"
     number = _as_number(column)
     return f"CASE WHEN abs({number}) < 1e100 THEN {number} END"
 
@@ -122,7 +145,7 @@ def _array(parts: Iterable[object], kind: str) -> str:
 
 
 def _as_number(column: Column) -> str:
-    name = f"c{column.id}"
+    name = f"t.c{column.id}"
     if column.type == "boolean":
         return f"CAST(CAST({name} AS integer) AS double precision)"
     if column.type == "datetime":
@@ -130,19 +153,10 @@ def _as_number(column: Column) -> str:
     return f"CAST({name} AS double precision)"
 
 
-def _sample(row_count: int) -> str:
-    """Return the clause that reads about SAMPLE_ROWS rows, always the same ones."""
-    if row_count <= SAMPLE_ROWS:
-        return ""
-    # Single rows while that is quick, whole pages of the table where reading each row would not be.
-    method = "BERNOULLI" if row_count <= IMMEDIATE_ROWS else "SYSTEM"
-    return f"TABLESAMPLE {method} ({100 * SAMPLE_ROWS / row_count:.6f}) REPEATABLE (1)"
-
-
-def _spread(column: Column, rows: Sequence[Any], is_sample: bool) -> Spread:
+def _spread(column: Column, rows: Sequence[Any]) -> Spread:
     about = next((row for row in rows if row["part"] == "range"), None)
     if about is None:
-        return Spread(is_sample=is_sample)
+        return Spread()
     words = [row["word"] for row in sorted(rows, key=lambda row: row["bar"]) if row["part"] == "word"]
     heights = {row["bar"]: row["height"] for row in rows if row["part"] in {"bar", "word"}}
     positions: Iterable[int] = range(1, BARS + 1)
@@ -155,4 +169,4 @@ def _spread(column: Column, rows: Sequence[Any], is_sample: bool) -> Spread:
     top = max(heights.values(), default=0)
     bars = [round(100 * heights.get(position, 0) / top) for position in positions] if top else []
     present, total = int(about["present"]), int(about["total"])
-    return Spread(bars, present, total - present, about["lo"], about["hi"], about["mean"], words, is_sample)
+    return Spread(bars, present, total - present, about["lo"], about["hi"], about["mean"], words)

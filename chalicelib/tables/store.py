@@ -33,6 +33,9 @@ DDL_ATTEMPTS = 6
 ROW_LOCK_SECONDS = 3
 #: Bulk work may take as long as its job.
 BULK_SECONDS = 600
+#: Of how many values a new table's statistics speak. PostgreSQL's own 100 reads 30,000 rows: a third of the time that a
+#: merge into 100,000 × 20 takes. Its daemon reads them later, when nobody waits.
+STATISTICS = 20
 
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
 Result = TypeVar("Result")
@@ -135,6 +138,7 @@ def finish_table(session: Session, name: str, key_ids: Iterable[int], *, first_f
     )
     for column_id in key_ids:
         session.execute(text(f"CREATE UNIQUE INDEX ON {name} (c{int(column_id)})"))
+    session.execute(text(f"SET LOCAL default_statistics_target = {STATISTICS}"))
     session.execute(text(f"ANALYZE {name}"))
 
 

@@ -37,6 +37,18 @@ def course(visit: Visit, request: pytest.FixtureRequest) -> Visit:
 def test_charts_come_when_they_are_in_sight_and_are_accessible(course: Visit, size: dict[str, int]) -> None:
     page = course.page
     page.set_viewport_size(size)
+    page.get_by_role("link", name="s0003 beside the class").click()
+    dialog = page.get_by_role("dialog", name="s0003")
+    expect(dialog.locator(".own-place").first).to_be_visible()
+    course.check()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="s0003 beside the class")).to_be_focused()
+    page.get_by_role("button", name="Menu of quiz 1").click()
+    page.get_by_role("link", name="Statistics", exact=True).click()
+    expect(page.get_by_role("dialog", name="quiz 1").get_by_role("img")).to_be_visible()
+    course.check()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Menu of quiz 1")).to_be_focused()
     page.get_by_role("link", name="Dashboard").click()
     cards, pictures = page.locator(".chart-card"), page.locator("svg.picture")
     expect(cards).to_have_count(19)

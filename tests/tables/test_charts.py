@@ -333,6 +333,35 @@ def test_the_dashboard_of_a_view_is_about_its_learners_and_columns(course: Class
     found = course.chart("quiz", view=view.id, row=1)
     assert "1: 3rd highest of 2" in text_of(found)
     assert shown(course.chart("quiz", search="b"))["Learners with a value"] == "1"
+    dialog = course.chart("quiz", htmx=True, view=view.id, dialog=1)
+    assert '<h2 id="statistics-title">quiz</h2>' in dialog.body
+    assert shown(dialog)["Learners with a value"] == "2"
+    # The pictures in the headers are of the same learners: two of them, in two bars.
+    course.session.execute(text(f"UPDATE {store.table(course.workflow.id)} SET c{quiz} = -1000 WHERE row_id = 1"))
+    head = course.client.get(f"/workflows/{course.workflow.id}/table/head", view=view.id, htmx=True).body
+    heights = re.findall(r'<rect[^>]* height="([0-9.]+)"', head)
+    assert heights == ["16.0", *8 * ["0.0"], "16.0"]
+
+
+def test_one_learner_beside_those_that_are_shown_is_a_dialogue_a_page_and_a_file(course: Class) -> None:
+    course.make(
+        {"sid": "text", "quiz": "integer", "note": "text"}, [("a", 1, "=x"), ("b", 5, None), ("c", 9, "y")]
+    )  # fmt: skip
+    dialog = course.dashboard(htmx=True, row=2, search="b")
+    assert '<h2 id="statistics-title">b</h2>' in dialog.body
+    assert "among the learners that are shown" in dialog.body
+    links = [unescape(link) for link in re.findall(r'hx-get="([^"]+)"', dialog.body)]
+    assert len(links) == 2
+    assert "5: the highest of 1" in text_of(course.client.request("GET", links[0], headers={"hx-request": "true"}))
+    page = course.dashboard(row=1)
+    assert "<h1>a beside the class</h1>" in page.body
+    file = course.dashboard(row=1, format="csv")
+    assert file.headers["Content-Disposition"].endswith("%20a.csv") or "%20a%20" in file.headers["Content-Disposition"]
+    rows = list(csv.reader(io.StringIO(file.body.removeprefix("\ufeff"))))
+    assert rows[0][:3] == ["Column", "a", "Among the class"]
+    assert rows[1] == ["quiz", "1", "1: 3rd highest of 3, below the median.", "3", "0", "1", "5", "5", "9"]
+    assert rows[2][:2] == ["note", "'=x"]
+    assert course.dashboard(row=99).status == 404
 
 
 def test_a_picture_is_a_file_that_stands_alone(course: Class) -> None:

@@ -99,6 +99,26 @@ document.addEventListener("keydown", (event) => {
   focusOn(neighbour(cell, event.key));
 });
 
+// Statistics open beside the table; without a script, or in a new tab, they are pages.
+const statistics = document.getElementById("statistics");
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[data-dialog]");
+  if (!link || !statistics || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  const menu = link.closest("[popover]");
+  menu?.hidePopover();
+  const address = `${link.href}${link.href.includes("?") ? "&" : "?"}dialog=1`;
+  await htmx.ajax("GET", address, { target: "#statistics-body", swap: "innerHTML" });
+  if (!statistics.querySelector("h2")) return;  // what went wrong is said elsewhere
+  statistics.showModal();
+  statistics.scrollTop = 0;
+  const opener = menu ? document.querySelector(`[popovertarget="${menu.id}"]`) : link;
+  statistics.addEventListener("close", () => {
+    statistics.querySelector("#statistics-body").replaceChildren();
+    opener?.focus();
+  }, { once: true });
+});
+
 // After a swap: the field takes the focus, or the cell that shows the saved value.
 document.addEventListener("htmx:after:swap", () => {
   const field = document.querySelector("td .cell-form #cell-value");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from chalicelib.tables.charts.words import Words
@@ -26,6 +27,22 @@ def table(words: Words) -> str:
         out.writerows([_tame(words.bar(bar)), bar.count] for bar in words.figures.bars)
         if words.figures.others:
             out.writerow(["All other values", words.figures.others])
+    return file.getvalue()
+
+
+def learner_table(label: str, columns: Sequence[Words]) -> str:
+    """Return where one learner is in each column, beside figures of the class, as CSV that Excel reads."""
+    file = io.StringIO("\ufeff")
+    file.seek(1)
+    out = csv.writer(file)
+    wanted = ("Learners with a value", "Without a value", "Lowest", "Median", "Mean", "Highest")
+    out.writerow(["Column", _tame(label), "Among the class", *wanted])
+    for words in columns:
+        own = words.figures.own
+        value = "" if own is None or own.value is None else words.value(own.value)
+        known = dict(words.summary)
+        cells = [words.column.name, value, words.place, *(str(known.get(name, "")) for name in wanted)]
+        out.writerow([_tame(cell) for cell in cells])
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""The dashboard, and one column at a time: as a page, as a part of one, as a picture, as a table."""
+"""The dashboard, of the class or of one learner, and one column at a time: pages, dialogues, pictures, tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from chalice import Blueprint
 
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.tables import cells, downloads, queries, state
+from chalicelib.tables import cells, downloads, queries, service, state
 from chalicelib.tables.charts import figures, files
 from chalicelib.tables.charts.drawing import draw
 from chalicelib.tables.charts.words import Words
 from chalicelib.tables.models import Column
-from chalicelib.tables.routes import zone_of
+from chalicelib.tables.routes import label, zone_of
 from chalicelib.tables.views import queries as views
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
@@ -24,17 +24,38 @@ bp = Blueprint(__name__)
 
 @page(bp, "/workflows/{workflow_id}/dashboard", role=WorkflowRole.VIEWER)
 def show_dashboard(request: Request) -> Answer:
-    """Show a card for each chosen column of the table or of a view; each asks for its chart when it is in sight."""
+    """Show a card for each chosen column of the table or of a view; each asks for its chart when it is in sight.
+
+    With `row` they say where this learner is, and `format` csv is a file of that. HTMX gets the dialogue.
+    """
     if request.workflow.row_count is None:
         return render("tables/empty.html")
     shown = state.read(request.session, request.workflow, request.query, zone_of(request).key)
-    offered = [column for column in shown.in_menu if _has_chart(column)]
+    cards = [column for column in shown.shown if _has_chart(column)]
+    row_id, name = request.query.whole("row"), ""
+    if row_id is not None:
+        values = service.row(request.session, request.workflow, row_id, list(shown.columns))
+        name = label(list(shown.columns), values, request)
+        if request.query.get("format") == "csv":
+            return _learner_file(request, shown, cards, row_id, name)
     return render(
-        "tables/charts/dashboard.html", state=shown, offered=offered, type_names=cells.TYPE_NAMES,
-        cards=[column for column in shown.shown if _has_chart(column)],
+        "tables/charts/_learner.html" if request.wants_part and name else "tables/charts/dashboard.html",
+        state=shown, type_names=cells.TYPE_NAMES, cards=cards, row_id=row_id, label=name,
+        offered=[column for column in shown.in_menu if _has_chart(column)],
         kept_out=sum(not column.in_charts and not column.is_key for column in shown.columns),
         views=views.listed(request.session, request.workflow.id),
     )  # fmt: skip
+
+
+def _learner_file(request: Request, shown: state.State, cards: list[Column], row_id: int, name: str) -> Answer:
+    if shown.problem:
+        raise errors.Invalid(shown.problem)
+    found = [
+        Words(column, figures.read(request.session, shown.scope, column, row_id), zone_of(request), exact=True)
+        for column in cards
+    ]
+    answer = text(files.learner_table(name, found), "text/csv; charset=utf-8")
+    return _named(answer, request, [request.workflow.name, shown.view.name if shown.view else "", name], "csv")
 
 
 def _has_chart(column: Column) -> bool:
@@ -61,7 +82,11 @@ def show_chart(request: Request, column_id: int) -> Answer:
         return _file(request, kind, shown, context)
     if not request.wants_part:
         return render("tables/charts/column.html", **context)
-    return render("tables/charts/_own.html" if row_id else "tables/charts/_figures.html", **context)
+    if row_id:
+        return render("tables/charts/_own.html", **context)
+    return render(
+        "tables/charts/_dialog.html" if request.query.checked("dialog") else "tables/charts/_figures.html", **context
+    )
 
 
 def _file(request: Request, kind: str, shown: state.State, context: dict[str, Any]) -> Answer:
@@ -73,6 +98,10 @@ def _file(request: Request, kind: str, shown: state.State, context: dict[str, An
     else:
         answer = render("tables/charts/picture.svg", **context)
         answer.headers["Content-Type"] = "image/svg+xml; charset=utf-8"
+    return _named(answer, request, names, kind)
+
+
+def _named(answer: Answer, request: Request, names: list[str], kind: str) -> Answer:
     name = downloads.filename(names, kind, clock.now().astimezone(zone_of(request)))
     answer.headers["Content-Disposition"] = files.disposition(name)
     return answer

@@ -8,7 +8,7 @@ from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.tables import cells, changes, queries, statistics
+from chalicelib.tables import cells, changes, queries, scope, statistics
 from chalicelib.tables.change_routes import make
 from chalicelib.tables.columns import create, forms, lists, recipes, settings
 from chalicelib.tables.models import Column
@@ -103,12 +103,13 @@ def _column(
     request: Request, column: Column, problems: dict[str, str], *, message: str = "", status: int = 200
 ) -> Answer:
     session, row_count = request.session, request.workflow.row_count or 0
+    everybody = scope.everybody(request.workflow.id, [column])
     columns = queries.columns(session, request.workflow.id)
     now = settings.of(session, column)
     return render(
         "tables/columns/column.html", status=422 if problems else status, column=column, now=now, problems=problems,
         message=message, form=request.form.as_dict(), type_names=cells.TYPE_NAMES, can_edit=can_edit(request),
-        spread=statistics.spreads(session, request.workflow.id, [column], row_count)[column.id],
+        spread=statistics.spreads(session, everybody, [column], row_count)[column.id],
         allowed=lists.written(column.allowed_values, column.type, zone_of(request)), zone=zone_of(request),
         recipe=recipes.formula(column.recipe), trouble=_troubles(columns).get(column.id, ""),
         made=recipes.words(column.recipe, {other.id: other.name for other in columns}), seen=now.seal(),
