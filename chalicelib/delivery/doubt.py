@@ -124,7 +124,7 @@ def _probe(lane: str, mailer: Mailer, configuration_set: str) -> None:
     """Send a mail to the simulator, tagged with its time; the time is noted first, so that it is sent once."""
     now = clock.now()
     with database.scope() as session:
-        if not isinstance(throttle.reserve(session, lane, [1]), throttle.Grant):
+        if not isinstance(throttle.reserve(session, lane, [1], urgent=True), throttle.Grant):
             schedules.alarm(session, now)
             return
         row = {"configuration_set": configuration_set, "probed_at": now}

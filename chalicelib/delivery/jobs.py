@@ -137,7 +137,7 @@ def _hand_over(
 ) -> dict[str, Any]:  # fmt: skip
     with database.scope() as session:
         throttle.ensure(session, MAIL)
-        slot = throttle.reserve(session, MAIL, [1])
+        slot = throttle.reserve(session, MAIL, [1], urgent=True)
     if not isinstance(slot, throttle.Grant):
         raise errors.Unavailable("Other mails are leaving just now. This one follows in a minute.")
     sleep(max(0.0, slot.seconds_until_first()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, errors, metrics
@@ -13,6 +13,9 @@ from chalicelib.aws.mailer import Mailer
 from chalicelib.delivery import throttle, wakeups
 from chalicelib.delivery.models import BY_LANE, PAUSED, PUSH, RUNNING, Lane, Run
 from chalicelib.schedules import service as schedules
+
+#: One helper after the other, so that the first has begun before there is a next.
+HELP_EVERY = timedelta(seconds=2)
 
 
 def is_push(lane: str) -> bool:
@@ -68,6 +71,20 @@ def wait(session: Session, lane: str, seconds: float) -> None:
     expected = session.scalar(select(Lane.wake_at).where(Lane.name == lane))
     if expected is None or not now < expected <= now + timedelta(seconds=max(seconds, 1)):
         wakeups.wake(session, lane, max(seconds, 1))
+
+
+def call_helper(session: Session, lane: str) -> bool:
+    """Have one more worker serve the lane; tell whether it was called, as another was not just before."""
+    now = clock.now()
+    called = session.execute(
+        update(Lane)
+        .where(Lane.name == lane, or_(Lane.helped_at.is_(None), Lane.helped_at < now - HELP_EVERY))
+        .values(helped_at=now)
+        .returning(Lane.name)
+    ).first()
+    if called is not None:
+        wakeups.wake(session, lane)
+    return called is not None
 
 
 def refresh_limits(lane: str, mailer: Mailer) -> None:

@@ -201,7 +201,8 @@ class Lane(Base):
     """How fast one channel may go, shared by all runs.
 
     `rate` is the limit and `pace` the present speed, in recipients per second; `next_slot` is when the next
-    recipient may be served. `served_at` is when a worker last reserved, `wake_at` when the next wake-up is expected.
+    recipient may be served, or after a burst `rest_until`. `served_at` is when a worker last reserved, `helped_at`
+    when one last called another to help, `wake_at` when the next wake-up is expected.
     """
 
     __tablename__ = "lane"
@@ -216,7 +217,9 @@ class Lane(Base):
     sent_24h: Mapped[int] = mapped_column(default=0)
     counted_at: Mapped[datetime]
     limits_at: Mapped[datetime | None]
+    rest_until: Mapped[datetime | None]
     served_at: Mapped[datetime | None]
+    helped_at: Mapped[datetime | None]
     wake_at: Mapped[datetime | None]
     is_closed: Mapped[bool] = mapped_column(default=False)
     closed_until: Mapped[datetime | None]

@@ -3,6 +3,9 @@
 A slot is the moment for one recipient. Slots of a lane never overlap and are `1 / pace` seconds apart; one may be
 used until a second after its moment. So in any T seconds there are at most `rate * T` sends and a burst of one
 second's worth, however many workers there are.
+
+Urgent mails are those that a person waits for, such as one to sign in with: they take the next slot even where others
+would have to come back later, go through the pauses between bursts, and have the last part of the quota to themselves.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, text, update
+from sqlalchemy import Select, bindparam, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -24,12 +28,18 @@ MAX_MESSAGES = 10
 #: A worker reserves for several slices, but at most so many messages and seconds, which begin no later than this.
 MAX_RESERVED = 100
 AHEAD = timedelta(seconds=2)
+#: An urgent mail may wait so long for its slot; a worker's slots are all over by then.
+URGENT_AHEAD = timedelta(seconds=10)
 #: A slot not used so long after its moment is lost.
 BURST = timedelta(seconds=1)
 DAY = timedelta(hours=24)
+#: So much of the quota, and no more than so many recipients, is kept for urgent mails.
+KEPT_SHARE, KEPT_MOST = 0.02, 500
 #: After a "too fast" the pace is halved, and comes back by so much of the rate each second.
 RECOVERY_PER_SECOND = 0.01
 SLOWEST = 0.05
+#: Whatever a mail service says of its limits, a lane that is open goes at least so fast, in recipients per second.
+LEAST_RATE = 0.01
 #: Once in so long SES is asked for its own limits.
 LIMITS_AGE = timedelta(hours=1)
 
@@ -53,25 +63,42 @@ class Pace:
     burst_used: int
     quota: int
     sent_24h: int
+    rest_until: datetime | None = None
 
     def speed(self, now: datetime) -> float:
         """Return the present speed in recipients per second."""
         recovered = self.rate * RECOVERY_PER_SECOND * max(0.0, (now - self.paced_at).total_seconds())
         return min(self.rate, self.pace + recovered)
 
-    def quota_left(self) -> int | None:
+    def quota_left(self, *, urgent: bool = False) -> int | None:
         """Return how many recipients the quota still allows; None for no quota."""
-        return None if self.quota < 0 else max(0, self.quota - self.sent_24h)
+        if self.quota < 0:
+            return None
+        kept = 0 if urgent else min(KEPT_MOST, int(self.quota * KEPT_SHARE))
+        return max(0, self.quota - kept - self.sent_24h)
+
+    def free_at(self, now: datetime) -> datetime:
+        """Return when the next slot is that is not urgent."""
+        return max(self.next_slot, now, self.rest_until or now)
 
 
 @dataclass(frozen=True)
 class Grant:
-    """Slots for the first `messages` of the costs asked for: recipient n of them has its slot at first + n*spacing."""
+    """Slots for the first `messages` of the costs asked for: recipient n of them has its slot at first + n*spacing.
+
+    `idle_seconds`: for so long the lane had no slot in use before these, although it might have.
+    """
 
     messages: int
     cost: int
     first: datetime
     spacing: timedelta
+    idle_seconds: float = 0.0
+
+    @property
+    def end(self) -> datetime:
+        """The moment of the first slot that is not of these."""
+        return self.first + self.cost * self.spacing
 
     def seconds_until_first(self) -> float:
         """Return how long it is until the first slot."""
@@ -87,9 +114,10 @@ class Grant:
 
     def after(self, cost: int) -> Grant | None:
         """Return what is left when the next message, of `cost`, has used its slots; None when nothing is."""
-        if self.messages <= 1:
+        if cost >= self.cost:
             return None
-        return Grant(self.messages - 1, self.cost - cost, self.first + cost * self.spacing, self.spacing)
+        first = self.first + cost * self.spacing
+        return replace(self, messages=self.messages - 1, cost=self.cost - cost, first=first)
 
 
 @dataclass(frozen=True)
@@ -99,13 +127,17 @@ class Wait:
     seconds: float | None
 
 
-def take(lane: Pace, now: datetime, costs: Sequence[int], limits: Limits) -> tuple[Pace, Grant | Wait]:
+def take(
+    lane: Pace, now: datetime, costs: Sequence[int], limits: Limits, *, urgent: bool = False
+) -> tuple[Pace, Grant | Wait]:
     """Reserve slots for as many messages of the given costs as may go now; return the lane's new state too."""
+    if urgent:
+        return _take_urgent(lane, now, costs)
     spacing = timedelta(seconds=1 / lane.speed(now))
     used = lane.burst_used
     if limits.burst and now >= lane.next_slot + timedelta(seconds=limits.pause):
         used = 0  # it rested long enough by itself
-    first = max(lane.next_slot, now)
+    first = lane.free_at(now)
     if first > now + AHEAD:
         return lane, Wait((first - now).total_seconds())
     room = lane.quota_left()
@@ -124,22 +156,38 @@ def take(lane: Pace, now: datetime, costs: Sequence[int], limits: Limits) -> tup
         if room is not None and costs and costs[0] > room:
             return lane, Wait(None)
         return _rested(lane, first, limits), Wait((first - now).total_seconds() + limits.pause)
-    next_slot = first + cost * spacing
-    changed = replace(lane, next_slot=next_slot, burst_used=used + cost, sent_24h=lane.sent_24h + cost)
+    changed, grant = _granted(lane, now, first, messages, cost)
+    changed = replace(changed, burst_used=used + cost)
     if limits.burst and changed.burst_used >= limits.burst:
-        changed = _rested(changed, next_slot, limits)
-    return changed, Grant(messages, cost, first, spacing)
+        changed = _rested(changed, grant.end, limits)
+    return changed, grant
+
+
+def _take_urgent(lane: Pace, now: datetime, costs: Sequence[int]) -> tuple[Pace, Grant | Wait]:
+    first, cost, room = max(lane.next_slot, now), sum(costs), lane.quota_left(urgent=True)
+    if room is not None and cost > room:
+        return lane, Wait(None)
+    if first > now + URGENT_AHEAD:
+        return lane, Wait((first - now).total_seconds())
+    return _granted(lane, now, first, len(costs), cost)
+
+
+def _granted(lane: Pace, now: datetime, first: datetime, messages: int, cost: int) -> tuple[Pace, Grant]:
+    spacing = timedelta(seconds=1 / lane.speed(now))
+    idle = (first - max(lane.next_slot, lane.rest_until or lane.next_slot)).total_seconds()
+    grant = Grant(messages, cost, first, spacing, idle)
+    return replace(lane, next_slot=grant.end, sent_24h=lane.sent_24h + cost), grant
 
 
 def _rested(lane: Pace, first: datetime, limits: Limits) -> Pace:
-    return replace(lane, next_slot=first + timedelta(seconds=limits.pause), burst_used=0)
+    return replace(lane, rest_until=first + timedelta(seconds=limits.pause), burst_used=0)
 
 
 def seconds_for(lane: Pace, now: datetime, cost: int, limits: Limits) -> float:
     """Return how long `cost` recipients take from now, with pauses and days of quota, if nothing else is sent."""
     if cost <= 0:
         return 0.0
-    seconds = max(0.0, (lane.next_slot - now).total_seconds()) + cost / lane.speed(now)
+    seconds = (lane.free_at(now) - now).total_seconds() + cost / lane.speed(now)
     if limits.burst:
         seconds += (lane.burst_used + cost - 1) // limits.burst * limits.pause
     left = lane.quota_left()
@@ -151,7 +199,7 @@ def seconds_for(lane: Pace, now: datetime, cost: int, limits: Limits) -> float:
 # -- the same with the lane's row
 
 _LOCK = select(
-    Lane.rate, Lane.pace, Lane.paced_at, Lane.next_slot, Lane.burst_used, Lane.quota, Lane.sent_24h,
+    Lane.rate, Lane.pace, Lane.paced_at, Lane.next_slot, Lane.burst_used, Lane.quota, Lane.sent_24h, Lane.rest_until,
     Lane.counted_at, Lane.is_closed,
 ).where(Lane.name == bindparam("lane"))  # fmt: skip
 
@@ -162,7 +210,7 @@ _STORE = text("""
         ON CONFLICT (lane, minute) DO UPDATE SET sent = m.sent + excluded.sent
     )
     UPDATE ontask.lane SET next_slot = :next_slot, burst_used = :burst_used, sent_24h = :sent_24h,
-           counted_at = :minute, served_at = :now
+           rest_until = CAST(:rest_until AS timestamptz), counted_at = :minute, served_at = :now
     WHERE name = :lane
 """)
 
@@ -202,51 +250,61 @@ def look_closely(session: Session, lane: str) -> tuple[Pace, str]:
     if row is None:
         now, (rate, quota) = clock.now(), _first(lane)
         return Pace(rate, rate, now, now, 0, quota, 0), ""
-    return replace(Pace(*row[:7]), sent_24h=int(row[-1])), row.closed_reason if row.is_closed else ""
+    return replace(Pace(*row[:8]), sent_24h=int(row[-1])), row.closed_reason if row.is_closed else ""
 
 
-def reserve(session: Session, lane: str, costs: Sequence[int]) -> Grant | Wait:
-    """Reserve slots for the first of `costs`; none of a closed lane. Commit before claiming the messages."""
+def reserve(session: Session, lane: str, costs: Sequence[int], *, urgent: bool = False) -> Grant | Wait:
+    """Reserve slots for the first of `costs`; none of a closed lane. Commit before claiming the messages.
+
+    Urgent ones are reserved together or not at all.
+    """
     now = clock.now()
     row = session.execute(_LOCK.with_for_update(), {"lane": lane}).one_or_none()
     if row is None:
         ensure(session, lane)
-        return reserve(session, lane, costs)
+        return reserve(session, lane, costs, urgent=urgent)
     if row.is_closed:
         return Wait(AHEAD.total_seconds())
     minute = now.replace(second=0, microsecond=0)
-    state = Pace(*row[:7])
+    state = Pace(*row[:8])
     if row.counted_at != minute:
         state = _counted(session, lane, state)
-    changed, result = take(state, now, costs, limits(lane))
-    values = {"next_slot": changed.next_slot, "burst_used": changed.burst_used, "sent_24h": changed.sent_24h}
+    changed, result = take(state, now, costs, limits(lane), urgent=urgent)
+    values = {
+        "next_slot": changed.next_slot, "burst_used": changed.burst_used, "sent_24h": changed.sent_24h,
+        "rest_until": changed.rest_until,
+    }  # fmt: skip
     cost = result.cost if isinstance(result, Grant) else 0
     session.execute(_STORE, {"lane": lane, "minute": minute, "cost": cost, "now": now, **values})
     if isinstance(result, Wait) and result.seconds is None:
-        return Wait(_until_quota(session, lane, costs[0]))
+        return Wait(_until_quota(session, lane, costs[0], urgent=urgent))
     return result
 
 
-def give_back(session: Session, lane: str, cost: int) -> None:
-    """Take recipients out of the counts that were reserved but had no message. Their slots are lost."""
+def give_back(session: Session, lane: str, cost: int, slots: Grant | None = None) -> None:
+    """Take recipients out of the counts that were reserved but had no message.
+
+    `slots` are theirs, unused: they are free again unless later ones are reserved, which makes them lost.
+    """
     minute = clock.now().replace(second=0, microsecond=0)
     session.execute(
         upsert(LaneMinute)
         .values(lane=lane, minute=minute, sent=-cost)
         .on_conflict_do_update(index_elements=["lane", "minute"], set_={"sent": LaneMinute.sent - cost})
     )
-    session.execute(
-        update(Lane)
-        .where(Lane.name == lane)
-        .values(sent_24h=Lane.sent_24h - cost, burst_used=func.greatest(0, Lane.burst_used - cost))
-    )
+    changes: dict[str, Any] = {
+        "sent_24h": Lane.sent_24h - cost, "burst_used": func.greatest(0, Lane.burst_used - cost),
+    }  # fmt: skip
+    if slots is not None:
+        changes["next_slot"] = case((Lane.next_slot == slots.end, slots.first), else_=Lane.next_slot)
+    session.execute(update(Lane).where(Lane.name == lane).values(changes))
 
 
 def slow_down(session: Session, lane: str) -> None:
     """Halve the lane's pace, at most once a second, and rest for a second: SES said "too fast"."""
     now = clock.now()
     row = session.execute(_LOCK.with_for_update(), {"lane": lane}).one()
-    state = Pace(*row[:7])
+    state = Pace(*row[:8])
     if now - state.paced_at < BURST and state.pace < state.rate:
         return
     pace = max(state.rate * SLOWEST, state.speed(now) / 2)
@@ -262,9 +320,9 @@ def rest(session: Session, lane: str, seconds: float) -> None:
 
 def set_limits(session: Session, lane: str, *, rate: float, quota: int, sent_24h: int) -> None:
     """Take over SES's own limits (a quota below 0 is none) and what it counted in the last 24 hours."""
-    now = clock.now()
+    now, rate = clock.now(), max(rate, LEAST_RATE)
     row = session.execute(_LOCK.with_for_update(), {"lane": lane}).one()
-    state = Pace(*row[:7])
+    state = Pace(*row[:8])
     ours = _counted(session, lane, state).sent_24h
     pace = rate if state.pace >= state.rate else min(state.pace, rate)
     if sent_24h > ours:  # other programs send too; when is unknown, so as if it were now
@@ -297,11 +355,11 @@ def _recent(lane: str) -> Select[int]:
     return select(func.coalesce(func.sum(LaneMinute.sent), 0)).where(recent)
 
 
-def _until_quota(session: Session, lane: str, cost: int) -> float:
+def _until_quota(session: Session, lane: str, cost: int, *, urgent: bool) -> float:
     """Return the seconds until so many old recipients fall out of the 24 hours that `cost` new ones fit in."""
     now = clock.now()
     state = look(session, lane)
-    missing = cost - (state.quota_left() or 0)
+    missing = cost - (state.quota_left(urgent=urgent) or 0)
     freed = 0
     recent = (LaneMinute.lane == lane) & (LaneMinute.minute > now - DAY)
     for minute, sent in session.execute(

@@ -33,6 +33,10 @@ RESERVE_SECONDS = 15.0
 UNREACHABLE_SECONDS = 15.0
 #: How often a worker looks for runs that have ended while others go on.
 FINISH_EVERY = timedelta(seconds=1)
+#: A worker reserves no more than it can hand over in so long, or its last slots would be lost.
+REACH_SECONDS = 0.8
+#: When the lane stands idle for more than this part of the time, its workers are too slow, and one more is called.
+IDLE_SHARE = 0.02
 
 
 #: What is handed over, such as a mail.
@@ -80,6 +84,29 @@ class Slice:
 
 
 @dataclass
+class Stint:
+    """How a worker fares from one reservation to the next: messages it handed over, seconds it rested for slots."""
+
+    began: datetime
+    messages: int = 0
+    rested: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted."""
+        return (clock.now() - self.began).total_seconds()
+
+    def reach(self) -> int:
+        """Return how many messages may be reserved next."""
+        if not self.messages:
+            return 2 * throttle.MAX_MESSAGES
+        busy = self.seconds - self.rested
+        if busy * throttle.MAX_RESERVED <= self.messages * REACH_SECONDS:
+            return throttle.MAX_RESERVED
+        return max(throttle.MAX_MESSAGES, int(self.messages / busy * REACH_SECONDS))
+
+
+@dataclass
 class Trouble:
     """Why the batch stopped early: all is refused, or no more can be taken now, nor before `rest_seconds` are over."""
 
@@ -113,6 +140,8 @@ class Worker(ABC, Generic[Letter]):
         self._written: dict[int, Writing[Letter]] = {}
         self._looked_at = clock.now()
         self._grant: throttle.Grant | None = None
+        self._stint = Stint(clock.now())
+        self._has_helper = False
         self._unsettled: Slice | None = None
         self.trouble = Trouble()
         self._told: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -192,10 +221,13 @@ class Worker(ABC, Generic[Letter]):
                 if (pause_ends := outbox.next_retry(session, self.lane)) is not None:
                     lanes.wait(session, self.lane, (pause_ends - clock.now()).total_seconds())
                 return None
-            result = throttle.reserve(session, self.lane, costs)
+            result = throttle.reserve(session, self.lane, costs[: self._stint.reach()])
             if isinstance(result, throttle.Wait):
                 lanes.wait(session, self.lane, result.seconds or 0)
                 return None
+            if self._stint.messages and not self._has_helper and result.idle_seconds > IDLE_SHARE * self._stint.seconds:
+                self._has_helper = lanes.call_helper(session, self.lane)
+        self._stint = Stint(clock.now())
         return result
 
     def claim(self, grant: throttle.Grant) -> Slice:
@@ -203,9 +235,11 @@ class Worker(ABC, Generic[Letter]):
         now = clock.now()
         with self._transaction() as session:
             taken = outbox.claim(session, self.lane, grant, now, now + LEASE, self.configuration_set)
-            if len(taken) < min(grant.messages, throttle.MAX_MESSAGES):  # others were quicker: nothing is left
-                throttle.give_back(session, self.lane, grant.cost - sum(message.cost for message in taken))
-                grant = replace(grant, messages=len(taken), cost=sum(message.cost for message in taken))
+            spent = sum(message.cost for message in taken)
+            if len(taken) < throttle.MAX_MESSAGES and spent < grant.cost:  # others were quicker: nothing else fits
+                rest = grant.after(spent)
+                throttle.give_back(session, self.lane, grant.cost - spent, rest)
+                grant = replace(grant, messages=len(taken), cost=spent)
             self._grant = grant if taken else None
             for run_id in {message.run_id for message in taken} - self._written.keys():
                 self._written[run_id] = self.writing(session.get_one(Run, run_id))
@@ -223,6 +257,7 @@ class Worker(ABC, Generic[Letter]):
                 continue
             if (rest := (begin - clock.now()).total_seconds()) > 0:
                 self.sleep(rest)
+                self._stint.rested += rest
             if clock.now() >= slice_.lease_until - timedelta(seconds=self.slowest):
                 self.trouble.wait_seconds = 0
                 continue
@@ -231,6 +266,7 @@ class Worker(ABC, Generic[Letter]):
             outcome = self._deliver_one(message)
             slice_.outcomes.append(outcome)
             self._told[message.run_id][outcome.kind] += 1
+            self._stint.messages += 1
             if outcome.kind == "not_sent":
                 slice_.refused_cost += message.cost
         now = clock.now()

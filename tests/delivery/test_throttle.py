@@ -115,11 +115,37 @@ def test_an_idle_lane_has_rested_and_begins_a_new_burst() -> None:
 
 
 def test_nothing_goes_beyond_the_quota_of_a_day() -> None:
-    state, grant = take(lane(quota=100, sent_24h=97), NOON, [2, 2], Limits())
+    state, grant = take(lane(quota=100, sent_24h=95), NOON, [2, 2], Limits())
     assert isinstance(grant, Grant)
     assert grant.cost == 2
     assert take(state, NOON, [2], Limits())[1] == Wait(None)
+    state, last = take(state, NOON, [1, 1], Limits(), urgent=True)  # the last part is kept for urgent mails
+    assert isinstance(last, Grant)
+    assert last.cost == 2
+    assert take(replace(state, sent_24h=100), NOON, [1], Limits(), urgent=True)[1] == Wait(None)
     assert take(lane(quota=-1, sent_24h=10**9), NOON, [2], Limits())[1] != Wait(None)
+
+
+def test_an_urgent_mail_takes_the_next_slot_where_others_come_back_later() -> None:
+    state, _ = take(lane(), NOON, [1] * 20, Limits())
+    state, _ = take(state, NOON, [1] * 20, Limits())
+    assert take(state, NOON, [1], Limits())[1] == Wait(4.0)
+    state, grant = take(state, NOON, [1], Limits(), urgent=True)
+    assert isinstance(grant, Grant)
+    assert grant.first == NOON + 4 * SECOND
+    assert take(state, NOON, [1], Limits())[1] == Wait(4.1)
+
+
+def test_an_urgent_mail_goes_through_a_pause_and_counts_in_no_burst() -> None:
+    limits = Limits(burst=5, pause=3600)
+    state, _ = take(lane(), NOON, [1] * 5, limits)
+    assert take(state, NOON + SECOND, [1], limits)[1] == Wait(3599.5)
+    state, grant = take(state, NOON + SECOND, [1], limits, urgent=True)
+    assert isinstance(grant, Grant)
+    assert (grant.first, state.burst_used) == (NOON + SECOND, 0)
+    state, grant = take(state, NOON + 3601 * SECOND, [1] * 9, limits)
+    assert isinstance(grant, Grant)
+    assert grant.messages == 5
 
 
 def test_pace_comes_back_by_and_by() -> None:
@@ -133,4 +159,5 @@ def test_the_estimate_knows_pauses_and_quota() -> None:
     assert seconds_for(lane(), NOON, 100, Limits()) == 10
     assert seconds_for(lane(), NOON, 100, Limits(burst=40, pause=60)) == 10 + 2 * 60
     assert seconds_for(lane(quota=100, sent_24h=50), NOON, 60, Limits()) == 6 + 86400
+    assert seconds_for(lane(rest_until=NOON + 60 * SECOND), NOON, 10, Limits(burst=40, pause=60)) == 61
     assert seconds_for(lane(), NOON, 0, Limits()) == 0
