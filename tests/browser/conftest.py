@@ -13,20 +13,28 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, sync_playwright
+from sqlalchemy.orm import Session
 
-from chalicelib.web import static
+from chalicelib import database, signing
+from chalicelib.accounts import passwords, sessions
+from chalicelib.accounts.models import User
+from chalicelib.web import cookies, static
+from chalicelib.workflows import service as workflows
+from chalicelib.workflows.models import Workflow
 from local import browser as finder
 from local import postgres
 from tests.browser.lms import Lms
-from tests.conftest import ROOT, TEST_DATA
+from tests.conftest import ENVIRONMENT, ROOT, TEST_DATA, make_user
 
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
 PASSWORD = "green tea at half past nine"
@@ -67,6 +75,15 @@ class Product:
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return done.stdout.strip().splitlines()[-1]
 
+    @contextmanager
+    def database(self) -> Iterator[Session]:
+        """Open the installation's database; what the block does there is kept."""
+        engine = database.make(f"{postgres.start(self.data / 'postgres', durable=True)}/ontask", local=True)
+        with Session(engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+        engine.dispose()
+
     def mails(self) -> list[list[str]]:
         """Return the recipients of every mail that left."""
         with sqlite3.connect(self.data / "cloud" / "outbox.sqlite") as outbox:
@@ -79,6 +96,8 @@ def start(name: str, *options: str, **settings: str) -> tuple[Product, str]:
     postgres.stop(data / "postgres")  # of a test run that was killed
     for old in (data, postgres.home(data / "postgres")):
         shutil.rmtree(old, ignore_errors=True)
+    data.mkdir(parents=True)
+    (data / "secret").write_text(ENVIRONMENT["SECRET_KEY"])  # what a test signs is valid there
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -158,6 +177,22 @@ class Visit:
             "v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 200) + ' ' + (n.any[0]?.message || '')).join(' | ')))"
         )
         assert found == [], f"{self.page.url}: {found}"
+
+    def enter(self, password: str | None = None) -> User:
+        """Be signed in as a new instructor, without the pages that lead there."""
+        with self.product.database() as session:
+            user = make_user(session, f"{uuid4().hex}@uni.example")
+            user.password_hash = password and passwords.hash_new(password, user.email)
+            token = signing.sign("session", {"sid": sessions.begin(session, user, "a test")}, cookies.SESSION_LIFETIME)
+        self.page.context.add_cookies([{"name": cookies.SESSION, "value": token, "url": self.product.url}])
+        return user
+
+    @contextmanager
+    def course(self, user: User | None = None) -> Iterator[tuple[Session, Workflow]]:
+        """Be signed in as a new instructor who has one workflow; what the block puts into it is kept."""
+        user = user or self.enter()
+        with self.product.database() as session:
+            yield session, workflows.create(session, user.id, "Biology 101")
 
     def sign_in(self, email: str) -> None:
         """Make an account and set its password through the one-time link."""

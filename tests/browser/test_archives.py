@@ -7,11 +7,7 @@ import zipfile
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import DESKTOP, PHONE, Visit
 from tests.factories import make_action, make_table
 
@@ -19,23 +15,12 @@ ROWS = [["s1", "s1@uni.example", "Ada"], ["s2", "s2@uni.example", "Bo"], ["s3", 
 
 
 @pytest.fixture
-def message(visit: Visit, request: pytest.FixtureRequest) -> str:
+def message(visit: Visit) -> str:
     """The path of a message for a class of three."""
-    page = visit.page
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    page.fill("input[name=name]", "Biology 101")
-    page.get_by_role("button", name="Create the workflow").click()
-    page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        workflow = session.get_one(Workflow, workflow_id)
+    with visit.course() as (session, workflow):
         columns = make_table(session, workflow, {"sid": "text", "email": "text", "name": "text"}, ROWS)
         action = make_action(session, workflow, f"<p>Well done, {{{{ @c{columns['name']} }}}}.</p>", "Midterm")
-        session.commit()
-        path = f"/workflows/{workflow_id}/actions/{action.id}"
-    engine.dispose()
-    return path
+    return f"/workflows/{workflow.id}/actions/{action.id}"
 
 
 def test_names_are_looked_at_and_the_files_downloaded(visit: Visit, message: str) -> None:

@@ -6,30 +6,18 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import DESKTOP, PHONE, Visit
 from tests.browser.test_table import COLUMNS, learner
 from tests.factories import make_table
 
 
 @pytest.fixture
-def course(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+def course(visit: Visit) -> Visit:
     """The table page of 120 learners."""
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    visit.page.fill("input[name=name]", "Biology 101")
-    visit.page.get_by_role("button", name="Create the workflow").click()
-    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(visit.page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        make_table(session, session.get_one(Workflow, workflow_id), COLUMNS, [learner(n) for n in range(1, 121)])
-        session.commit()
-    engine.dispose()
-    visit.go(f"/workflows/{workflow_id}/table")
+    with visit.course() as (session, workflow):
+        make_table(session, workflow, COLUMNS, [learner(n) for n in range(1, 121)])
+    visit.go(f"/workflows/{workflow.id}/table")
     return visit
 
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import DESKTOP, PHONE, Visit
 from tests.factories import make_table
 
@@ -19,19 +13,11 @@ ROWS = [(f"s{number:02}", f"Learner {number}", number, number * 2, number % 2 ==
 
 
 @pytest.fixture
-def columns(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+def columns(visit: Visit) -> Visit:
     """The page of the columns."""
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    visit.page.fill("input[name=name]", "Biology 101")
-    visit.page.get_by_role("button", name="Create the workflow").click()
-    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(visit.page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        make_table(session, session.get_one(Workflow, workflow_id), COLUMNS, ROWS)
-        session.commit()
-    engine.dispose()
-    visit.go(f"/workflows/{workflow_id}/columns")
+    with visit.course() as (session, workflow):
+        make_table(session, workflow, COLUMNS, ROWS)
+    visit.go(f"/workflows/{workflow.id}/columns")
     return visit
 
 

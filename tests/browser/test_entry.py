@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Frame, Page, Route, expect
-from sqlalchemy.orm import Session
 
-from chalicelib import clock, database
+from chalicelib import clock
 from chalicelib.actions.surveys.models import Question
 from chalicelib.tables import queries as tables
 from chalicelib.workflows import service as workflows
 from local import browser as finder
-from local import postgres
 from tests.browser.conftest import AXE, DESKTOP, NOTE_VIOLATIONS, PHONE, Product, Visit
 from tests.browser.lms import Lms
 from tests.conftest import make_user
@@ -67,8 +65,7 @@ def check(frame: Frame) -> None:
 @pytest.fixture
 def course(product: Product) -> dict[str, str]:
     """The links of a message and a survey that are open to Cleo."""
-    engine = database.make(f"{postgres.start(product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
+    with product.database() as session:
         workflow = workflows.create(session, make_user(session, "owner@uni.example").id, "Biology 101")
         columns = make_table(session, workflow, {"email": "text", "name": "text"}, [["cleo@uni.example", "Cleo"]])
         message = make_action(session, workflow, f"<p>Well done, {{{{ @c{columns['name']} }}}}.</p>")
@@ -80,13 +77,10 @@ def course(product: Product) -> dict[str, str]:
                 action_id=survey.id, column_id=column.id, kind="text", position=1, options={}, created_at=clock.now()
             )
         )  # fmt: skip
-        links = {
+        return {
             "message": make_link(session, message, columns["email"]),
             "survey": make_link(session, survey, columns["email"]),
         }
-        session.commit()
-    engine.dispose()
-    return links
 
 
 def test_actions_open_by_their_own_addresses_inside_the_frame(
@@ -157,7 +151,7 @@ def test_refused_cookies_are_explained_and_a_window_goes_on(window: BrowserConte
 
 
 def test_a_session_that_is_about_to_end_asks_first(visit: Visit) -> None:
-    visit.sign_in("patient@uni.example")
+    visit.enter()
     visit.page.clock.install()
     visit.go("/workflows")
     visit.page.clock.fast_forward("28:50")

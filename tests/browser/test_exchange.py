@@ -11,8 +11,9 @@ from tests.conftest import real_file
 
 
 def test_a_course_of_ontask_comes_in_and_goes_out(visit: Visit) -> None:
-    visit.sign_in("exchange@uni.example")
     page = visit.page
+    visit.enter()
+    visit.go("/workflows")
     page.get_by_role("link", name="Import a workflow").click()
     expect(page.get_by_role("heading", name="Import a workflow")).to_be_visible()
     visit.check()

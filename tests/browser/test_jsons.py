@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import Visit
 from tests.factories import make_action, make_table
 
@@ -18,20 +12,11 @@ from tests.factories import make_action, make_table
 @pytest.fixture
 def feed(visit: Visit) -> Visit:
     """The page of personal JSON for three learners."""
-    visit.sign_in("feed@uni.example")
-    visit.page.fill("input[name=name]", "Biology 101")
-    visit.page.get_by_role("button", name="Create the workflow").click()
-    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(visit.page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        workflow = session.get_one(Workflow, workflow_id)
+    with visit.course() as (session, workflow):
         rows = [(f"s{n}", f"Name {n}", n * 30) for n in range(1, 4)]
         make_table(session, workflow, {"key": "text", "name": "text", "quiz": "integer"}, rows)
         action_id = make_action(session, workflow, "", "Marks", "personalised_json").id
-        session.commit()
-    engine.dispose()
-    visit.go(f"/workflows/{workflow_id}/actions/{action_id}")
+    visit.go(f"/workflows/{workflow.id}/actions/{action_id}")
     return visit
 
 

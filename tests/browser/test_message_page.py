@@ -6,12 +6,9 @@ import re
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
+from chalicelib.accounts.models import User
 from chalicelib.actions.models import Action
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import PASSWORD, Visit
 from tests.factories import make_action, make_condition, make_table
 
@@ -19,16 +16,14 @@ MESSAGE = "<p>Dear {{{{ @c{name} }}}}</p>{{% if @k{low} %}}<p>Read chapter 3.</p
 
 
 @pytest.fixture
-def message(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+def message(visit: Visit) -> Visit:
     """The page of a message with one condition, for three learners."""
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    visit.page.fill("input[name=name]", "Biology 101")
-    visit.page.get_by_role("button", name="Create the workflow").click()
-    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(visit.page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        workflow = session.get_one(Workflow, workflow_id)
+    return open_message(visit)
+
+
+def open_message(visit: Visit, user: User | None = None) -> Visit:
+    """Make the message in a workflow of this user, or of a new one, and open its page."""
+    with visit.course(user) as (session, workflow):
         rows = [(f"s{n}", f"s{n}@uni.example", f"Name {n}", n * 30) for n in range(1, 4)]
         kinds = {"key": "text", "email": "text", "name": "text", "quiz": "integer"}
         ids = make_table(session, workflow, kinds, rows)
@@ -38,9 +33,7 @@ def message(visit: Visit, request: pytest.FixtureRequest) -> Visit:
         )
         session.get_one(Action, action.id).text = MESSAGE.format(name=ids["name"], low=low.id)
         action_id = action.id
-        session.commit()
-    engine.dispose()
-    visit.go(f"/workflows/{workflow_id}/actions/{action_id}")
+    visit.go(f"/workflows/{workflow.id}/actions/{action_id}")
     return visit
 
 
@@ -78,7 +71,9 @@ def test_what_two_people_write_at_once_is_not_lost(message: Visit, context: Brow
     expect(mine.locator(".message-text")).to_contain_text("of mine again")
 
 
-def test_who_was_signed_out_signs_in_beside_and_loses_nothing(message: Visit, context: BrowserContext) -> None:
+def test_who_was_signed_out_signs_in_beside_and_loses_nothing(visit: Visit, context: BrowserContext) -> None:
+    user = visit.enter(PASSWORD)
+    message = open_message(visit, user)
     page, other = message.page, context.new_page()
     other.goto(message.product.url + "/workflows")
     other.get_by_role("button", name="Sign out").click()
@@ -87,8 +82,7 @@ def test_who_was_signed_out_signs_in_beside_and_loses_nothing(message: Visit, co
     message.check()
     with context.expect_page() as opened:
         page.get_by_role("link", name="Sign in in another tab").click()
-    email = re.sub(r"\W+", "-", "test_who_was_signed_out_signs_in_beside_and_loses_nothing") + "@uni.example"
-    opened.value.fill("input[name=email]", email)
+    opened.value.fill("input[name=email]", user.email)
     opened.value.fill("input[name=password]", PASSWORD)
     opened.value.keyboard.press("Enter")
     opened.value.wait_for_url(re.compile("/workflows"))

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import re
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import DESKTOP, PHONE, Visit
+from tests.conftest import make_user
 from tests.factories import make_action, make_table
 
 ROWS = [[f"s{number}", f"s{number}@uni.example"] for number in range(1, 6)]
 
 
 @pytest.fixture
-def course(visit: Visit, request: pytest.FixtureRequest) -> Visit:
-    """The overview of a workflow with five learners and an empty message; a colleague has an account."""
-    name = re.sub(r"\W+", "-", request.node.name).strip("-")
-    visit.product.create_user(f"olaf-{name}@uni.example")
-    visit.sign_in(f"{name}@uni.example")
-    visit.page.fill("input[name=name]", "Biology 101")
-    visit.page.get_by_role("button", name="Create the workflow").click()
-    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(visit.page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        workflow = session.get_one(Workflow, workflow_id)
+def course(visit: Visit) -> Visit:
+    """The overview of a workflow with five learners and an empty message."""
+    with visit.course() as (session, workflow):
         make_table(session, workflow, {"sid": "text", "email": "text"}, ROWS)
         make_action(session, workflow, "")
-        session.commit()
-    engine.dispose()
+    visit.go(f"/workflows/{workflow.id}")
     return visit
 
 
-def test_a_colleague_is_let_in_gets_another_role_and_goes(course: Visit, request: pytest.FixtureRequest) -> None:
+def test_a_colleague_is_let_in_gets_another_role_and_goes(course: Visit) -> None:
     page, here = course.page, course.page.url
-    olaf = "olaf-" + re.sub(r"\W+", "-", request.node.name).strip("-") + "@uni.example"
+    olaf = f"olaf-{uuid4().hex}@uni.example"
+    with course.product.database() as session:
+        make_user(session, olaf)
     course.go(here + "/people")
     course.check()
     page.get_by_label("E-mail address").fill("nobody@uni.example")

@@ -6,13 +6,10 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy.orm import Session
 
-from chalicelib import clock, database
+from chalicelib import clock
 from chalicelib.actions.rubrics.models import Criterion
 from chalicelib.tables.models import Column, View
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import PHONE, Visit
 from tests.factories import make_action, make_table
 
@@ -21,16 +18,9 @@ ROWS = [("s1", "Ada", "good", "weak", 40), ("s2", "Bo", "great", "good", 80)]
 
 
 @pytest.fixture
-def pages(visit: Visit, request: pytest.FixtureRequest) -> tuple[str, str]:
+def pages(visit: Visit) -> tuple[str, str]:
     """A class with a rubric of two criteria and with a report; return the paths of both."""
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    visit.page.fill("input[name=name]", "Biology 101")
-    visit.page.get_by_role("button", name="Create the workflow").click()
-    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(visit.page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        workflow = session.get_one(Workflow, workflow_id)
+    with visit.course() as (session, workflow):
         ids = make_table(session, workflow, KINDS, ROWS)
         rubric = make_action(session, workflow, "<p>Dear reader</p>", "Essay", "rubric_text")
         for position, name in enumerate(("Structure", "Sources"), 1):
@@ -39,13 +29,11 @@ def pages(visit: Visit, request: pytest.FixtureRequest) -> tuple[str, str]:
         report = make_action(session, workflow, "", "Marks", "email_report")
         session.add(
             View(
-                workflow_id=workflow_id, name="Everybody", columns=[ids["key"], ids["mark"]], sort=[],
+                workflow_id=workflow.id, name="Everybody", columns=[ids["key"], ids["mark"]], sort=[],
                 created_at=clock.now(), updated_at=clock.now(),
             )
         )  # fmt: skip
-        session.commit()
-        paths = tuple(f"/workflows/{workflow_id}/actions/{one.id}" for one in (rubric, report))
-    engine.dispose()
+        paths = tuple(f"/workflows/{workflow.id}/actions/{one.id}" for one in (rubric, report))
     return paths[0], paths[1]
 
 

@@ -6,37 +6,21 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import PHONE, Visit
-from tests.factories import make_table
+from tests.factories import make_action, make_table
 
 COLUMNS = {"sid": "text", "name": "text", "Came on Monday": "boolean", "mark": "integer"}
 
 
 @pytest.fixture
-def survey(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+def survey(visit: Visit) -> Visit:
     """The page of an empty survey in a class of twelve."""
-    page = visit.page
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    page.fill("input[name=name]", "Biology 101")
-    page.get_by_role("button", name="Create the workflow").click()
-    page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(page.url.rpartition("/")[2])
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
+    with visit.course() as (session, workflow):
         rows = [[f"s{number:02}", f"Learner {number}", None, None] for number in range(1, 13)]
-        make_table(session, session.get_one(Workflow, workflow_id), COLUMNS, rows)
-        session.commit()
-    engine.dispose()
-    visit.go(f"/workflows/{workflow_id}/actions")
-    page.locator("input[value=survey]").check()
-    page.fill("#f-name", "How is it going?")
-    page.get_by_role("button", name="Create it").click()
-    page.wait_for_selector("#new-question")
+        make_table(session, workflow, COLUMNS, rows)
+        action = make_action(session, workflow, "", "How is it going?", "survey")
+    visit.go(f"/workflows/{workflow.id}/actions/{action.id}")
     return visit
 
 

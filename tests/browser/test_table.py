@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
-from sqlalchemy.orm import Session
 
-from chalicelib import database
-from chalicelib.workflows.models import Workflow
-from local import postgres
 from tests.browser.conftest import DESKTOP, PHONE, Visit
 from tests.factories import make_table
 
@@ -34,24 +30,20 @@ def learner(number: int) -> list[Any]:
 
 
 @pytest.fixture
-def table(visit: Visit, request: pytest.FixtureRequest) -> Visit:
+def table(visit: Visit) -> Visit:
     """The table page of 120 learners."""
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    visit.page.fill("input[name=name]", "Biology 101")
-    visit.page.get_by_role("button", name="Create the workflow").click()
-    visit.page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow_id = int(visit.page.url.rpartition("/")[2])
-    visit.page.get_by_role("link", name="Table", exact=True).click()
+    with visit.course() as (session, workflow):
+        make_table(session, workflow, COLUMNS, [learner(number) for number in range(1, 121)])
+    visit.go(f"/workflows/{workflow.id}/table")
+    return visit
+
+
+def test_an_empty_table_says_what_to_do_next(visit: Visit) -> None:
+    with visit.course() as (_, workflow):
+        pass
+    visit.go(f"/workflows/{workflow.id}/table")
     expect(visit.page.get_by_role("heading", name="There are no learners yet")).to_be_visible()
     visit.check()
-    engine = database.make(f"{postgres.start(visit.product.data / 'postgres', durable=True)}/ontask", local=True)
-    with Session(engine) as session:
-        workflow = session.get_one(Workflow, workflow_id)
-        make_table(session, workflow, COLUMNS, [learner(number) for number in range(1, 121)])
-        session.commit()
-    engine.dispose()
-    visit.go(f"/workflows/{workflow_id}/table")
-    return visit
 
 
 def cell(visit: Visit, row: int, column: str) -> Locator:

@@ -14,17 +14,12 @@ MARKS = "student,Mark,Group\n00124,9.5,A\n00126,6,B\n"
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_a_class_and_its_marks_come_in_through_the_wizard(
-    visit: Visit, request: pytest.FixtureRequest, size: dict[str, int]
-) -> None:
+def test_a_class_and_its_marks_come_in_through_the_wizard(visit: Visit, size: dict[str, int]) -> None:
     page = visit.page
     page.set_viewport_size(size)
-    visit.sign_in(re.sub(r"\W+", "-", request.node.name) + "@uni.example")
-    page.fill("input[name=name]", "Biology 101")
-    page.get_by_role("button", name="Create the workflow").click()
-    page.wait_for_url(re.compile(r"/workflows/\d+$"))
-    workflow = page.url
-    visit.go(f"/workflows/{workflow.rpartition('/')[2]}/upload")
+    with visit.course() as (_, workflow):
+        pass
+    visit.go(f"/workflows/{workflow.id}/upload")
     visit.check()
 
     page.set_input_files("#f-file", {"name": "class.csv", "mimeType": "text/csv", "buffer": CLASS.encode()})

@@ -14,7 +14,8 @@ def forgive(visit: Visit) -> None:
 
 
 def test_a_form_sent_while_the_database_sleeps_is_done_once_when_it_wakes_up(visit: Visit) -> None:
-    visit.sign_in("early@uni.example")
+    visit.enter()
+    visit.go("/workflows")
     folder = visit.product.data / "postgres"
     port = postgres.running_port(folder)
     assert port
