@@ -10,10 +10,10 @@ from chalicelib import clock, database, errors, logs
 from chalicelib.actions.surveys import jobs as answer_jobs
 from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
-from chalicelib.aws.mailer import Mailer
 from chalicelib.database import waking
 from chalicelib.delivery import feedback, lanes, repeats
 from chalicelib.delivery.archives import jobs as archive_jobs
+from chalicelib.delivery.carriers import carrier
 from chalicelib.delivery.push import jobs as push_jobs
 from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
@@ -65,7 +65,7 @@ def serve(lane: str, seconds: float) -> None:
 
         PushSender(lane, Pusher(), seconds=seconds).run()
         return
-    Sender(lane, Mailer(), seconds=seconds).run()
+    Sender(lane, carrier(), seconds=seconds).run()
 
 
 def record_events(event: dict[str, Any], context: Any) -> Failures:

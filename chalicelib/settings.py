@@ -49,6 +49,14 @@ class Settings:
     mail_daily_quota: Annotated[int, "Recipients per 24 hours until SES tells its own limit"] = 50_000
     email_burst: Annotated[int, "Recipients sent before a pause; 0 for no pauses"] = 0
     email_burst_pause: Annotated[int, "Seconds to pause after each burst"] = 0
+    email_host: Annotated[str, "A mail server of your own instead of Amazon SES; empty for SES"] = ""
+    email_port: Annotated[int, "Its port; 0 for 587, for 465 with EMAIL_USE_SSL, for 25 without encryption"] = 0
+    email_host_user: Annotated[str, "The name to sign in to it with; empty for none"] = ""
+    email_host_password: Annotated[str, "The password to sign in to it with"] = ""
+    email_host_secret: Annotated[str, "The secret in Secrets Manager that holds the password instead"] = ""
+    email_use_tls: Annotated[bool, "Encrypt the connection once it is open (STARTTLS)"] = True
+    email_use_ssl: Annotated[bool, "Encrypt the connection from the start instead"] = False
+    email_timeout: Annotated[float, "Seconds to wait for each of its answers, 10 at most"] = 10.0
     undo_seconds: Annotated[int, "Seconds in which a confirmed run can be undone"] = 10
     scheduler_group: Annotated[str, "The EventBridge Scheduler group of the alarms"] = "ontask"
     scheduler_role_arn: Annotated[str, "The role by which alarms invoke run_due"] = (
@@ -81,7 +89,7 @@ class Settings:
 def read(environment: dict[str, str]) -> Settings:
     """Read the settings from `environment`; an empty variable counts as absent.
 
-    Raises ValueError naming the variable when a number is not a number.
+    Raises ValueError naming the variable when a number is not a number, or yes or no is neither.
     """
     kinds = get_type_hints(Settings)
     values: dict[str, object] = {}
@@ -90,10 +98,18 @@ def read(environment: dict[str, str]) -> Settings:
         if not text:
             continue
         try:
-            values[name] = kind(text)
+            values[name] = _truth(text) if kind is bool else kind(text)
         except ValueError:
             raise ValueError(f"{name.upper()} must be a {kind.__name__}, not {text!r}") from None
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def _truth(text: str) -> bool:
+    if text.lower() in {"true", "yes", "on", "1"}:
+        return True
+    if text.lower() in {"false", "no", "off", "0"}:
+        return False
+    raise ValueError(text)
 
 
 @cache

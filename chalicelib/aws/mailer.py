@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from chalicelib import errors
 from chalicelib.aws.ses import Ses
+from chalicelib.settings import settings
 
 READ_TIMEOUT_SECONDS = 10
 #: A daily quota comes back by and by; whether it has is tried once an hour.
@@ -87,8 +89,21 @@ class AccountLimits:
 class Mailer:
     """SES, or in tests whatever speaks like botocore's client for it."""
 
+    #: Once in so long SES is asked for its own limits.
+    limits_age = timedelta(hours=1)
+    #: Workers have the time for one slow call anyway.
+    slowest = 0.0
+
     def __init__(self, ses: Any = None) -> None:
         self._ses = ses or _ses()
+
+    @property
+    def configuration_set(self) -> str:
+        """By which the events of its mails are known."""
+        return settings().ses_configuration_set
+
+    def close(self) -> None:
+        """Keep the connection: the next invocation finds it open."""
 
     def send(self, envelope: Envelope, raw: bytes, configuration_set: str, tags: Mapping[str, str]) -> str:
         """Hand a mail over once and return SES's id of it.

@@ -3,6 +3,9 @@
 Until the deadline an event settles it. After it: an event has meanwhile come for a message of the same configuration
 set that was claimed later, so events arrive, and none came for this one: it was not sent and is sent again, once.
 Where there was no later message, a probe to SES's mailbox simulator makes one. No event even of the probe: unknown.
+
+Of what goes elsewhere (an object, a mail through another server; these have no configuration set) no event ever comes:
+it is unknown as soon as no worker can be at it any more.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, metrics
 from chalicelib.audit import service as audit
-from chalicelib.aws.mailer import Closed, Envelope, InDoubt, Mailer, NotSent, Refused
+from chalicelib.aws.mailer import Closed, Envelope, InDoubt, NotSent, Refused
 from chalicelib.delivery import outbox, throttle, wakeups
+from chalicelib.delivery.carriers import Carrier
 from chalicelib.delivery.compose import Head, compose
-from chalicelib.delivery.models import PUSH, RANKS, Proof
+from chalicelib.delivery.models import RANKS, Proof
 from chalicelib.delivery.news import PROBE_TAG
 from chalicelib.delivery.render import Rendered
 from chalicelib.logs import logger
@@ -46,7 +50,7 @@ _JUDGE = text("""
         FROM ontask.message m
         JOIN ontask.run r ON r.id = m.run_id
         LEFT JOIN ontask.mail_proof p ON p.configuration_set = m.configuration_set
-        WHERE m.lane = :lane AND m.state = 'sending' AND m.lease_until < :deadline
+        WHERE m.lane = :lane AND m.state = 'sending' AND m.lease_until < :deadline AND m.configuration_set <> ''
         ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
     )
     UPDATE ontask.message m
@@ -58,11 +62,10 @@ _JUDGE = text("""
     RETURNING m.run_id, m.state, d.workflow_id, d.action_id
 """).bindparams(queued=RANKS["queued"], unknown=RANKS["unknown"])
 
-# Nobody tells later what became of an object: when no worker can be at it any more, it stays unknown.
 _GIVE_UP = text("""
     WITH doubtful AS MATERIALIZED (
         SELECT m.id, r.workflow_id, r.action_id FROM ontask.message m JOIN ontask.run r ON r.id = m.run_id
-        WHERE m.lane = :lane AND m.state = 'sending' AND m.lease_until < :deadline
+        WHERE m.lane = :lane AND m.state = 'sending' AND m.lease_until < :deadline AND m.configuration_set = ''
         ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
     )
     UPDATE ontask.message m
@@ -74,40 +77,34 @@ _GIVE_UP = text("""
 _UNPROVEN = text("""
     SELECT DISTINCT m.configuration_set FROM ontask.message m
     LEFT JOIN ontask.mail_proof p ON p.configuration_set = m.configuration_set
-    WHERE m.lane = :lane AND m.state = 'sending' AND m.lease_until < :deadline
+    WHERE m.lane = :lane AND m.state = 'sending' AND m.lease_until < :deadline AND m.configuration_set <> ''
       AND (p.claimed_at IS NULL OR p.claimed_at <= m.claimed_at)
       AND (p.probed_at IS NULL OR p.probed_at <= m.claimed_at)
 """)
 
+_EARLIEST = text("""
+    SELECT min(lease_until) FILTER (WHERE configuration_set <> ''),
+           min(lease_until) FILTER (WHERE configuration_set = '')
+    FROM ontask.message WHERE lane = :lane AND state = 'sending'
+""")
 
-def resolve(lane: str, mailer: Mailer) -> None:
+
+def resolve(lane: str, mailer: Carrier) -> None:
     """Judge the lane's messages whose deadline is over; send a probe for those without evidence."""
     with database.scope() as session:
         _judge(session, lane)
-        if not has_events(lane):
-            return
         unproven = list(session.scalars(_UNPROVEN, {"lane": lane, "deadline": clock.now() - PATIENCE}))
     for configuration_set in unproven:
         _probe(lane, mailer, configuration_set)
 
 
-def has_events(lane: str) -> bool:
-    """Tell whether it is heard later what became of the lane's messages."""
-    return not lane.startswith(PUSH)
-
-
-def patience(lane: str) -> timedelta:
-    """Return how long after its lease a message in doubt of the lane is judged."""
-    return PATIENCE if has_events(lane) else FUNCTION_TIMEOUT
-
-
 def _judge(session: Session, lane: str) -> None:
     now = clock.now()
-    values = {"lane": lane, "now": now, "deadline": now - patience(lane)}
-    if has_events(lane):
-        judged = session.execute(_JUDGE, values | {"probe_due": now - EVENTS_TAKE}).all()
-    else:
-        judged = session.execute(_GIVE_UP, values).all()
+    values = {"lane": lane, "now": now}
+    judged = [
+        *session.execute(_GIVE_UP, values | {"deadline": now - FUNCTION_TIMEOUT}),
+        *session.execute(_JUDGE, values | {"deadline": now - PATIENCE, "probe_due": now - EVENTS_TAKE}),
+    ]
     unknown = Counter((row.workflow_id, row.action_id, row.run_id) for row in judged if row.state == "unknown")
     for (workflow_id, action_id, run_id), count in sorted(unknown.items()):
         audit.record(
@@ -120,8 +117,11 @@ def _judge(session: Session, lane: str) -> None:
         outbox.finish(session, runs=[run_id for _, _, run_id in unknown])
 
 
-def _probe(lane: str, mailer: Mailer, configuration_set: str) -> None:
-    """Send a mail to the simulator, tagged with its time; the time is noted first, so that it is sent once."""
+def _probe(lane: str, mailer: Carrier, configuration_set: str) -> None:
+    """Send a mail to the simulator, tagged with its time; the time is noted first, so that it is sent once.
+
+    Where mails go through another server by now, only the time is noted.
+    """
     now = clock.now()
     with database.scope() as session:
         if not isinstance(throttle.reserve(session, lane, [1], urgent=True), throttle.Grant):
@@ -134,6 +134,8 @@ def _probe(lane: str, mailer: Mailer, configuration_set: str) -> None:
             .on_conflict_do_update(index_elements=["configuration_set"], set_={"probed_at": now})
         )
         schedules.alarm(session, now + EVENTS_TAKE)
+    if not mailer.configuration_set:
+        return
     mail = Rendered("Probe", "<p>Do events of sent mails arrive?</p>", "Do events of sent mails arrive?")
     letter = compose(Head(), mail, SIMULATOR, None)
     envelope = Envelope(letter.envelope.sender, SIMULATOR)  # in safe mode too: nobody reads it
@@ -151,14 +153,12 @@ def proven_at(session: Session, configuration_set: str) -> datetime | None:
 
 def next_judgement(session: Session, lane: str) -> datetime | None:
     """Return when the next message in doubt is due to be judged, or the probe's answer to be looked for."""
-    earliest = session.scalar(
-        text("SELECT min(lease_until) FROM ontask.message WHERE lane = :lane AND state = 'sending'"), {"lane": lane}
-    )
+    earliest, silent = session.execute(_EARLIEST, {"lane": lane}).one()
+    if silent is not None:
+        alone: datetime = silent + FUNCTION_TIMEOUT
+        return alone if earliest is None else min(alone, earliest + PATIENCE)
     if earliest is None:
         return None
-    if not has_events(lane):
-        alone: datetime = earliest + FUNCTION_TIMEOUT
-        return alone
     probed = session.scalar(select(Proof.probed_at).where(Proof.configuration_set == settings().ses_configuration_set))
     due: datetime = earliest + PATIENCE
     return max(due, probed + EVENTS_TAKE) if probed is not None and probed > earliest else due

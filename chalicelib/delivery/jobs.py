@@ -16,17 +16,18 @@ from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import Kind
-from chalicelib.aws.mailer import Closed, InDoubt, Mailer, NotSent, Refused
+from chalicelib.aws.mailer import Closed, InDoubt, NotSent, Refused
 from chalicelib.delivery import doubt, notes, plan, repeats, service, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
+from chalicelib.delivery.carriers import Carrier, carrier
 from chalicelib.delivery.compose import Attached, Head, compose
 from chalicelib.delivery.models import MAIL, Run
 from chalicelib.delivery.push import service as pushing
 from chalicelib.delivery.render import Rendered, Renderer
 from chalicelib.delivery.reporting import service as reporting
+from chalicelib.delivery.smtp import Later
 from chalicelib.schedules import service as schedules
 from chalicelib.schedules.jobs import Task, job
-from chalicelib.settings import settings
 from chalicelib.tables import store
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
@@ -95,10 +96,10 @@ def _fail(run_id: int, reason: str) -> None:
 @job(service.TEST)
 def send_test(task: Task) -> dict[str, Any]:
     """Send one learner's version of a message to the person who asked for it."""
-    return deliver_test(task, Mailer())
+    return deliver_test(task, carrier())
 
 
-def deliver_test(task: Task, mailer: Mailer, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+def deliver_test(task: Task, mailer: Carrier, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """Do it with the given mailer. A test whose fate is unknown is not sent again.
 
     Raises errors.Unavailable when it was not sent, errors.Invalid when it never will be.
@@ -122,10 +123,10 @@ def _test_report(session: Session, task: Task) -> tuple[Rendered, list[Attached]
 @job(notes.NOTE)
 def send_note(task: Task) -> dict[str, Any]:
     """Send a single mail of plain text. Payload: `to`, `subject`, `text`."""
-    return deliver_note(task, Mailer())
+    return deliver_note(task, carrier())
 
 
-def deliver_note(task: Task, mailer: Mailer, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+def deliver_note(task: Task, mailer: Carrier, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """Do it with the given mailer; raises as `deliver_test` does."""
     text = str(task.payload["text"])
     shown = f'<p style="white-space:pre-line">{escape(text)}</p>'
@@ -133,7 +134,7 @@ def deliver_note(task: Task, mailer: Mailer, sleep: Callable[[float], None] = ti
 
 
 def _hand_over(
-    mail: Rendered, to: str, mailer: Mailer, sleep: Callable[[float], None], files: Sequence[Attached] = ()
+    mail: Rendered, to: str, mailer: Carrier, sleep: Callable[[float], None], files: Sequence[Attached] = ()
 ) -> dict[str, Any]:  # fmt: skip
     with database.scope() as session:
         throttle.ensure(session, MAIL)
@@ -143,13 +144,15 @@ def _hand_over(
     sleep(max(0.0, slot.seconds_until_first()))
     letter = compose(Head(correlation_id=logs.correlation_id()), mail, to, None, files)
     try:
-        mailer.send(letter.envelope, letter.raw, settings().ses_configuration_set, {})
-    except NotSent as error:
+        mailer.send(letter.envelope, letter.raw, mailer.configuration_set, {})
+    except (NotSent, Later) as error:
         raise errors.Unavailable("The mail service was busy. It is tried again in a minute.") from error
     except (Refused, Closed) as error:
         raise errors.Invalid(f"The mail service refused it: {error.reason}") from error
     except InDoubt:
         return {"to": to, "in_doubt": True}
+    finally:
+        mailer.close()
     return {"to": to}
 
 
@@ -175,5 +178,5 @@ def _test_mail(session: Session, task: Task) -> Rendered:
 @job(RESOLVE)
 def judge_doubtful(task: Task) -> dict[str, Any]:
     """Judge the messages in doubt whose deadline is over."""
-    doubt.resolve(str(task.payload["lane"]), Mailer())
+    doubt.resolve(str(task.payload["lane"]), carrier())
     return {}

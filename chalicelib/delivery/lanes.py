@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, errors, metrics
 from chalicelib.audit import service as audit
-from chalicelib.aws.mailer import Mailer
 from chalicelib.delivery import throttle, wakeups
+from chalicelib.delivery.carriers import Carrier
 from chalicelib.delivery.models import BY_LANE, PAUSED, PUSH, RUNNING, Lane, Run
 from chalicelib.schedules import service as schedules
 
@@ -87,12 +87,12 @@ def call_helper(session: Session, lane: str) -> bool:
     return called is not None
 
 
-def refresh_limits(lane: str, mailer: Mailer) -> None:
-    """Ask SES for its limits when they were last asked for long ago; without an answer the old ones stay."""
+def refresh_limits(lane: str, mailer: Carrier) -> None:
+    """Ask for the limits when they were last asked for long ago; without an answer the old ones stay."""
     with database.scope() as session:
         throttle.ensure(session, lane)
         known = session.scalar(select(Lane.limits_at).where(Lane.name == lane))
-    if known is not None and clock.now() - known < throttle.LIMITS_AGE:
+    if known is not None and clock.now() - known < mailer.limits_age:
         return
     try:
         found = mailer.limits()

@@ -38,7 +38,7 @@ NOBODY = "nobody"
 #: Why an address gets no mail any more, beside BOUNCED and COMPLAINED.
 UNSUBSCRIBED = "unsubscribed"
 
-#: The lane of all mail through SES.
+#: The lane of all mail, named for SES, through which it goes where no mail server is set.
 MAIL = "ses"
 #: The lanes of JSON begin with this; the host follows.
 PUSH = "push:"

@@ -1,24 +1,29 @@
-"""Mails: how a worker of their lane writes them and hands them to SES."""
+"""Mails: how a worker of their lane writes them and hands them to SES or a mail server."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from chalicelib import errors, metrics
-from chalicelib.aws.mailer import Mailer
+from chalicelib import clock, errors, metrics
+from chalicelib.aws.mailer import MailError
 from chalicelib.delivery import lanes
+from chalicelib.delivery.carriers import Carrier
 from chalicelib.delivery.compose import Head, Letter, compose
 from chalicelib.delivery.models import Run
-from chalicelib.delivery.outbox import Claimed
+from chalicelib.delivery.outbox import Claimed, Outcome
 from chalicelib.delivery.render import Renderer
 from chalicelib.delivery.reporting import files as report_files
-from chalicelib.delivery.worker import Accepted, Worker, Writing
-from chalicelib.settings import settings
+from chalicelib.delivery.smtp import Later
+from chalicelib.delivery.worker import RESERVE_SECONDS, Accepted, Worker, Writing
 
 TAG = "message"
+#: A mail that a mail server wanted later is tried so often at most; each pause is twice as long as the one before.
+MAX_ATTEMPTS = 8
+FIRST_PAUSE, LONGEST_PAUSE = 300.0, 4 * 3600.0
 
 
 class Sender(Worker[Letter]):
@@ -33,14 +38,22 @@ class Sender(Worker[Letter]):
     }
 
     def __init__(
-        self, lane: str, mailer: Mailer, *, seconds: float = 60.0, sleep: Callable[[float], None] = time.sleep
+        self, lane: str, mailer: Carrier, *, seconds: float = 60.0, sleep: Callable[[float], None] = time.sleep
     ) -> None:
+        self.slowest = RESERVE_SECONDS + mailer.slowest
         super().__init__(lane, seconds=seconds, sleep=sleep)
         self.mailer = mailer
-        self.configuration_set = settings().ses_configuration_set
+        self.configuration_set = mailer.configuration_set
+
+    def run(self) -> int:
+        """Serve the lane; return how many mails were accepted."""
+        try:
+            return super().run()
+        finally:
+            self.mailer.close()
 
     def prepare(self) -> None:
-        """Ask SES for its limits now and then."""
+        """Ask for the limits now and then."""
         lanes.refresh_limits(self.lane, self.mailer)
 
     def writing(self, run: Run) -> Writing[Letter]:
@@ -51,9 +64,19 @@ class Sender(Worker[Letter]):
             return Writing(None, run.correlation_id, error.message)
 
     def hand_over(self, letter: Letter, message: Claimed) -> Accepted:
-        """Call SES, once."""
+        """Hand the mail over, once."""
         tags = {TAG: str(message.id)}
         return Accepted(ses_id=self.mailer.send(letter.envelope, letter.raw, self.configuration_set, tags))
+
+    def met(self, error: MailError, message: Claimed) -> Outcome:
+        """Return what becomes of a mail that was not taken; one that is wanted later waits without a worker."""
+        if not isinstance(error, Later):
+            return super().met(error, message)
+        now = clock.now()
+        if message.attempts >= MAX_ATTEMPTS:
+            return Outcome(message.id, "failed", now, f"Tried {MAX_ATTEMPTS} times. {error.reason}")
+        pause = min(FIRST_PAUSE * 2 ** (message.attempts - 1), LONGEST_PAUSE)
+        return Outcome(message.id, "later", now, answer=error.reason, retry_at=now + timedelta(seconds=pause))
 
 
 def _write(renderer: Renderer, head: Head, details: Mapping[str, Any], message: Claimed) -> Letter:

@@ -372,7 +372,9 @@ def unsubscribe(session: Session, message_id: int) -> str:
     run = session.scalar(select(Run).join(Message, Message.run_id == Run.id).where(Message.id == message_id))
     session.execute(
         update(Message)
-        .where(Message.lane == MAIL, Message.state.in_([HELD, QUEUED]), func.lower(Message.recipient) == address)
+        .where(
+            Message.lane == MAIL, Message.state.in_([HELD, QUEUED, WAITING]), func.lower(Message.recipient) == address
+        )
         .values(state=SKIPPED, rank=RANKS[SKIPPED], reason=SUPPRESSED, ended_at=clock.now()),
         execution_options={"synchronize_session": False},
     )

@@ -40,8 +40,6 @@ RECOVERY_PER_SECOND = 0.01
 SLOWEST = 0.05
 #: Whatever a mail service says of its limits, a lane that is open goes at least so fast, in recipients per second.
 LEAST_RATE = 0.01
-#: Once in so long SES is asked for its own limits.
-LIMITS_AGE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)

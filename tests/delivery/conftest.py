@@ -62,7 +62,7 @@ def cloud(
     """The small cloud around a database of the test's own."""
     made = Cloud(frozen_clock, ses)
     made.install(monkeypatch)
-    monkeypatch.setattr(delivery_jobs, "Mailer", lambda: Mailer(ses))
+    monkeypatch.setattr(delivery_jobs, "carrier", lambda: Mailer(ses))
     return made
 
 

@@ -35,7 +35,7 @@ def test_only_the_records_that_failed_go_back(cloud: Cloud) -> None:
 def test_a_stale_wakeup_finds_nothing_to_do(
     make_course: MakeCourse, cloud: Cloud, ses: FakeSes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(functions, "Mailer", lambda: Mailer(ses))
+    monkeypatch.setattr(functions, "carrier", lambda: Mailer(ses))
     make_course(2).confirm()
     cloud.run(hours=1)
     before = len(ses.accepted)
