@@ -26,7 +26,9 @@ COPIES = {
     "bootstrap/dist/css/bootstrap.min.css": "bootstrap.min.css",
     "bootstrap/dist/js/bootstrap.bundle.min.js": "bootstrap.bundle.min.js",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
-}
+    **{f"dejavu-fonts-ttf/ttf/{name}.ttf": f"fonts/{name}.ttf"
+       for name in ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique")},
+}  # fmt: skip
 STYLES = ["prosemirror-view/style/prosemirror.css", "prosemirror-gapcursor/style/gapcursor.css",
           "prosemirror-tables/style/tables.css"]  # fmt: skip
 
@@ -105,7 +107,7 @@ def _npm() -> None:
 
 def _vendor() -> None:
     npm()  # for its node, which esbuild's wrapper needs
-    VENDOR.mkdir(parents=True, exist_ok=True)
+    (VENDOR / "fonts").mkdir(parents=True, exist_ok=True)
     for source, name in COPIES.items():
         shutil.copy(MODULES / source, VENDOR / name)
     (VENDOR / "prosemirror.css").write_text("\n".join((MODULES / style).read_text() for style in STYLES))
@@ -117,7 +119,7 @@ def _vendor() -> None:
 
 
 def _licences() -> None:
-    """The packages are MIT or 0BSD: their licences go where their code goes."""
+    """The packages are MIT or 0BSD, the fonts free as well: their licences go where they go."""
     parts = []
     for folder in sorted(MODULES.iterdir()):
         texts = [p for p in folder.glob("LICENSE*") if p.is_file()]

@@ -61,12 +61,24 @@ def arrived(workflow_id: int, name: str) -> str:
 
 def where(public_name: str) -> str | None:
     """Return where a picture can be loaded from for a while; None for a name that we did not make."""
+    name = _own_name(public_name)
+    return files.view_link(_key(name), KINDS[name.rpartition(".")[2]][0]) if name else None
+
+
+def content(public_name: str) -> bytes | None:
+    """Return the bytes of a picture; None for a name that we did not make, or when it is not kept any more."""
+    name = _own_name(public_name)
+    try:
+        return files.read(_key(name)) if name else None
+    except errors.NotFound:
+        return None
+
+
+def _own_name(public_name: str) -> str:
     stem, _, rest = public_name.partition(".")
     signature, _, ending = rest.partition(".")
     name = f"{stem}.{ending}"
-    if ending not in KINDS or not signing.matches("image", name, signature, 20):
-        return None
-    return files.view_link(_key(name), KINDS[ending][0])
+    return name if ending in KINDS and signing.matches("image", name, signature, 20) else ""
 
 
 def _key(name: str) -> str:

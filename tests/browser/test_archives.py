@@ -35,6 +35,7 @@ def test_names_are_looked_at_and_the_files_downloaded(visit: Visit, message: str
     page.get_by_label("Find a learner").fill("Bo")
     page.get_by_label("Bo").check()
     expect(page.locator("#names")).to_contain_text("2 files")
+    page.get_by_label("A PDF beside each page").check()
     visit.check()
     page.get_by_role("button", name="Make the files").click()
     link = page.get_by_role("link", name=re.compile("^Download “OnTask_zip_"))
@@ -44,7 +45,8 @@ def test_names_are_looked_at_and_the_files_downloaded(visit: Visit, message: str
     with page.expect_download() as download:
         link.click()
     with zipfile.ZipFile(download.value.path()) as archive:
-        assert archive.namelist() == ["s1_feedback.html", "s3_feedback.html"]
+        names = ["s1_feedback.html", "s1_feedback.pdf", "s3_feedback.html", "s3_feedback.pdf"]
+        assert archive.namelist() == names
         assert b"Well done, C/y." in archive.read("s3_feedback.html")
 
 

@@ -12,12 +12,17 @@ from typing import IO, Any
 import hypothesis
 import pytest
 from hypothesis import strategies as st
+from PIL import Image
+from pypdf import PdfReader
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from chalicelib import signing
 from chalicelib.actions.models import Action
 from chalicelib.delivery import sources
 from chalicelib.delivery.archives import names
+from chalicelib.delivery.pdf import letters
+from chalicelib.delivery.pdf.writer import Writer
 from chalicelib.schedules import jobs
 from chalicelib.schedules.models import Job
 from chalicelib.workflows.models import Workflow
@@ -66,7 +71,14 @@ def made(client: Browser, session: Session, action: Action, bucket: dict[str, by
     key = session.get_one(Job, job_id).result["key"]
     assert client.get(answer.location, file="1").location.startswith(f"https://files.example/{key}#OnTask_zip_")
     with zipfile.ZipFile(io.BytesIO(bucket[key])) as archive:
-        return {name: archive.read(name).decode() for name in archive.namelist()}
+        return {name: shown(name, archive.read(name)) for name in archive.namelist()}
+
+
+def shown(name: str, body: bytes) -> str:
+    """The HTML of a page, the words of a PDF."""
+    if name.endswith(".html"):
+        return body.decode()
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(body)).pages)
 
 
 def test_name_and_contents_are_of_the_same_learner_also_with_a_filter(
@@ -92,6 +104,77 @@ def test_names_that_can_not_be_are_shown_before_the_files_are_made(
     assert "Bo_note (2).html" in page.body
     files = made(client, session, action, bucket, **form, seen=seen(page.body))
     assert list(files) == ["Ada_note.html", "Bo_note.html", "Bo_note (2).html", "C-y- -x-_note.html"]
+
+
+def test_a_pdf_of_the_same_learner_stands_beside_each_page(
+    client: Browser, session: Session, action: Action, columns: dict[str, int], bucket: dict[str, bytes]
+) -> None:
+    session.execute(text(f"UPDATE learners.w{action.workflow_id} SET c{columns['name']} = 'Ελένη ก' WHERE row_id = 1"))
+    action.text += f"<p>Dear {{{{ @c{columns['name']} }}}}</p><table><tr><th>A</th></tr><tr><td>1</td></tr></table>"
+    session.flush()
+    files = made(client, session, action, bucket, first=columns["sid"], with_pdf="1", skip_rows=[2, 4])
+    assert list(files) == ["s1_feedback.html", "s1_feedback.pdf", "s3_feedback.html", "s3_feedback.pdf"]
+    assert "For s1" in files["s1_feedback.pdf"]
+    assert "Dear Ελένη □" in files["s1_feedback.pdf"]
+    assert "Dear Bo" in files["s3_feedback.pdf"]
+    told = client.get(f"{here(action)}/{session.query(Job).one().id}").body
+    assert "1 PDF with letters for which there is no font here" in told
+    assert "s1_feedback.pdf: ก" in told
+
+
+def test_no_more_pdfs_are_made_than_a_job_can(
+    client: Browser, action: Action, columns: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.delivery.archives.jobs.MAX_PDFS", 3)
+    page = client.post(here(action), {"first": str(columns["sid"]), "suffix": "x", "with_pdf": "1"})
+    assert page.status == 422
+    assert "At most 3 PDFs are made at once; these would be 4." in page.body
+    assert re.search(r'name="with_pdf" value="1" checked', page.body)
+    assert 'value="x"' in page.body
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("<p>a &lt;b&gt; &amp; <b>c<i>d</b></i></p>", ["a <b> & cd"]),
+        ("<ol start=3><li>x<li>y</ol>", ["3. x", "4. y"]),
+        ("<table><tr><td colspan=2>w<td rowspan=9>t<tr><td>1<td>2</table>", ["w", "t", "1", "2"]),
+        ("<div>a<div>b</div>c<br>d</div>", ["a", "b", "c", "d"]), ("<pre>x  y\nz</pre>", ["x  y", "z"]),
+        ('<p><img src="https://x.example/y.png" alt="A chart"></p>', ["[A chart]"]), ("", []),
+        ("<td>lost</td></table></p>", ["lost"]),
+        ('<p style="color:red;text-align:center">r <font color="javascript">s</font></p>', ["r s"]),
+    ],
+)  # fmt: skip
+def test_html_becomes_pages(written: str, read: list[str]) -> None:
+    found = shown("x.pdf", Writer().write("Title", written).body)
+    lines = [" ".join(line.split()) for line in found.replace("\u00a0", " ").splitlines() if line.strip()]
+    assert sorted(lines) == sorted(" ".join(line.split()) for line in read)
+
+
+def test_every_letter_has_a_font_or_is_told() -> None:
+    assert letters.marked("Ада & Ελένη") == "Ада &amp; Ελένη"
+    shown = '<font name="STSong-Light">小明</font> <font name="HYSMyeongJo-Medium">안</font>'
+    assert letters.marked("小明 안") == shown
+    assert letters.marked("a שלום 12") == "a םולש 12"
+    assert letters.marked("<علي>") == '&lt;<font name="DejaVuSans-Upright">\ufef2\ufee0\ufecb</font>&gt;'
+    assert [letters.is_from_the_right(words) for words in ("1. علي", "Ali علي", "12")] == [True, False, False]
+    assert letters.missing("aЖ小ก\u200bข") == {"ก", "ข"}
+    assert letters.marked("ก!") == "□!"
+
+
+def test_pictures_that_are_kept_here_are_on_the_pages_and_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = io.BytesIO()
+    Image.new("RGBA", (3000, 40), (255, 0, 0, 100)).save(body, "PNG")
+    asked = []
+    monkeypatch.setattr("chalicelib.aws.files.read", lambda key: asked.append(key) or body.getvalue())
+    name = f"7-abc.{signing.digest('image', '7-abc.png', 20)}.png"
+    html = f'<table><tr><td><img src="https://o.example/images/{name}"></td><td>x</td></tr></table>'
+    writer = Writer()
+    for _ in range(2):
+        (picture,) = PdfReader(io.BytesIO(writer.write("Title", html).body)).pages[0].images
+    assert picture.image is not None
+    assert picture.image.size == (1000, 13)
+    assert asked == ["images/7-abc.png"]
 
 
 def seen(body: str) -> str:

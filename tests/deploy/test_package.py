@@ -168,6 +168,16 @@ def test_the_runtime_s_python_answers_a_request_from_the_package(unpacked: Path,
         "answer = app.app(event, None)\n"
         "from chalicelib.web import static\n"
         "import alembic.command, python_calamine, argon2, nh3, sqlalchemy.orm\n"
+        "import io\n"
+        "from PIL import Image, features\n"
+        "from chalicelib.delivery.pdf import writer\n"
+        "assert features.check('webp') and features.check('jpg')\n"
+        "writer.images.content = lambda name: picture\n"
+        "target = io.BytesIO()\n"
+        "Image.new('P', (9, 9)).save(target, 'GIF')\n"
+        "picture = target.getvalue()\n"
+        "made = writer.Writer().write('t', '<p>x &#24605; <i>&#1593;</i><img src=\"x.gif\"></p>')\n"
+        "assert made.body.startswith(b'%PDF') and not made.missing\n"
         "print(answer['statusCode'], static.version())\n"
     )
     from chalicelib.web import static

@@ -39,12 +39,13 @@ MAX_LISTED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What somebody asks for: the columns that make the names, and who is left out."""
+    """What somebody asks for: the columns that make the names, who is left out, and whether there are PDFs, too."""
 
     first: int | None = None
     second: int | None = None
     suffix: str = ""
     for_moodle: bool = False
+    with_pdf: bool = False
     skip_rows: tuple[int, ...] = ()
 
     @property
@@ -80,6 +81,11 @@ class Look:
     def needs_eyes(self) -> bool:
         """Whether somebody should see this before the files are made."""
         return bool(self.changed or self.numbered)
+
+
+def pdf_name(name: str) -> str:
+    """Return what the PDF beside a page is called."""
+    return name.rpartition(".")[0] + ".pdf"
 
 
 def first_wish(columns: Mapping[int, SourceColumn], key: int | None) -> Wish:

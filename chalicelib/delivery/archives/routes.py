@@ -65,7 +65,7 @@ def begin_archive(request: Request, action_id: int) -> Answer:
     audit.record(
         request.session, "archive_requested", workflow_id=request.workflow.id, user_id=request.user.id,
         action_id=action.id, name=action.name, columns=_called(found, wish), suffix="".join(wish.end),
-        for_moodle=wish.for_moodle, left_out=len(wish.skip_rows), files=seen.files,
+        for_moodle=wish.for_moodle, with_pdf=wish.with_pdf, left_out=len(wish.skip_rows), files=seen.files,
     )  # fmt: skip
     return redirect("delivery.show_archive", workflow_id=request.workflow.id, action_id=action.id, job_id=job.id)
 
@@ -104,7 +104,8 @@ def _wish(request: Request) -> Wish:
     form = request.form
     return Wish(
         first=form.whole("first"), second=form.whole("second"), suffix=form.get("suffix").strip(),
-        for_moodle=form.checked("for_moodle"), skip_rows=tuple(dict.fromkeys(form.wholes("skip_rows"))),
+        for_moodle=form.checked("for_moodle"), with_pdf=form.checked("with_pdf"),
+        skip_rows=tuple(dict.fromkeys(form.wholes("skip_rows"))),
     )  # fmt: skip
 
 
@@ -124,6 +125,9 @@ def _checked(request: Request, action: Sendable, found: sources.Sources, wish: W
         raise errors.Invalid(message, {"first": "Moodle’s column has values such as “Participant 123456”."})
     if not seen.files:
         raise errors.Invalid("Nobody is chosen. Look at the filter and at who is left out.")
+    if wish.with_pdf and seen.files > jobs.MAX_PDFS:
+        message = f"At most {jobs.MAX_PDFS:,} PDFs are made at once; these would be {seen.files:,}."
+        raise errors.Invalid(message, {"with_pdf": f"{message} Leave some learners out by the filter, or the tick."})
     return seen
 
 
