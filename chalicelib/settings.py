@@ -58,6 +58,9 @@ class Settings:
     email_use_ssl: Annotated[bool, "Encrypt the connection from the start instead"] = False
     email_timeout: Annotated[float, "Seconds to wait for each of its answers, 10 at most"] = 10.0
     undo_seconds: Annotated[int, "Seconds in which a confirmed run can be undone"] = 10
+    confirm_above: Annotated[int, "Messages of a run above which their number is typed to confirm it; 0 for never"] = (
+        500
+    )
     scheduler_group: Annotated[str, "The EventBridge Scheduler group of the alarms"] = "ontask"
     scheduler_role_arn: Annotated[str, "The role by which alarms invoke run_due"] = (
         "arn:aws:iam::123456789012:role/ontask-alarms"

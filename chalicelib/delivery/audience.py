@@ -39,8 +39,10 @@ BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 class Audience:
     """What decides who gets a mail. `values` and `conditions` are those the text uses; the rest is not copied.
 
+    Without `with_content` they only tell which mails are the same; nothing is copied, and a count costs less.
     With `addresses` the column must hold e-mail addresses; without, every row that is not excluded takes part.
-    `not_reached_by` leaves out those whom a run of this schedule has reached.
+    `not_reached_by` leaves out those whom a run of this schedule has reached. `left_out` are values of the column
+    `to_column_id`: every row with one of them is excluded.
     """
 
     workflow_id: int
@@ -51,11 +53,13 @@ class Audience:
     conditions: Sequence[dict[str, Any]] = ()
     values: Sequence[int] = ()
     skip_rows: Sequence[int] = ()
+    left_out: Sequence[str] = ()
     leave_out_duplicates: bool = True
     label_column_id: int | None = None
     only_rows: Sequence[int] | sa.Select[int] | None = None
     not_reached_by: int | None = None
     addresses: bool = True
+    with_content: bool = True
 
     @property
     def learners(self) -> sa.TableClause:
@@ -74,7 +78,6 @@ def rows(audience: Audience) -> sa.Subquery:
     Raises errors.Invalid when a formula can't be run any more.
     """
     learners = audience.learners
-    flags = [(f"k{item['id']}", _holds(audience, item["formula"], learners)) for item in audience.conditions]
     chosen = _chosen(
         audience,
         sa.select(
@@ -82,20 +85,49 @@ def rows(audience: Audience) -> sa.Subquery:
             _address(audience, learners).label("address"),
             _excluded(audience, learners).label("excluded"),
             _label(audience, learners).label("label"),
-            object_of([(f"c{key}", learners.c[f"c{key}"]) for key in audience.values]).label("values"),
-            object_of(flags).label("flags"),
+            *(_content(audience, learners) if audience.with_content else _no_content()),
         ),
         learners,
     )
     picked = _once(chosen).subquery("picked")
-    shared = _shared(audience) if audience.leave_out_duplicates else None
+    twins = _twins(audience) if audience.leave_out_duplicates else None
     made = sa.select(
-        picked.c.row_id, picked.c.address, _reason(audience, picked, shared).label("reason"), picked.c.label,
+        picked.c.row_id, picked.c.address, _reason(audience, picked, twins).label("reason"), picked.c.label,
         picked.c["values"], picked.c.flags,
     )  # fmt: skip
-    if shared is not None:
-        made = made.outerjoin_from(picked, shared, shared.c.address == sa.func.lower(picked.c.address))
+    if twins is not None:
+        made = made.outerjoin_from(picked, twins, twins.c.row_id == picked.c.row_id)
     return _once(made).subquery("audience")
+
+
+def _content(audience: Audience, learners: sa.TableClause) -> tuple[sa.Label[Any], sa.Label[Any]]:
+    """Return what a mail is made from: the values and whether each condition holds."""
+    flags = [(f"k{item['id']}", _holds(audience, item["formula"], learners)) for item in audience.conditions]
+    shown = [(f"c{key}", learners.c[f"c{key}"]) for key in audience.values]
+    return object_of(shown).label("values"), object_of(flags).label("flags")
+
+
+def _no_content() -> tuple[sa.Label[Any], sa.Label[Any]]:
+    return object_of([]).label("values"), object_of([]).label("flags")
+
+
+def values(audience: Audience, also: Sequence[int], search: str = "") -> sa.Subquery:
+    """Return the values of the column `to_column_id` as (value, count, also0, also1, …): what rows have in common.
+
+    With `search` only of rows that have this text in the value or in one of the columns `also`.
+    """
+    learners = audience.learners
+    shown = [sa.func.coalesce(sa.cast(learners.c[f"c{key}"], sa.Text), "") for key in also]
+    parts = [_address(audience, learners), *shown]
+    names = ["value", *(f"also{number}" for number in range(len(also)))]
+    labelled: list[Any] = [part.label(name) for part, name in zip(parts, names, strict=True)]
+    each = _chosen(audience, sa.select(*labelled), learners)
+    if search:
+        each = each.where(sa.or_(*(part.icontains(search, autoescape=True) for part in parts)))
+    one = each.subquery("each")
+    together = [sa.func.string_agg(sa.distinct(one.c[name]), ", ").label(name) for name in names[1:]]
+    found: sa.Select[Any] = sa.select(one.c.value, sa.func.count().label("count"), *together)
+    return found.group_by(one.c.value).subquery("among")
 
 
 def _once(found: sa.Select[Any]) -> sa.Select[Any]:
@@ -121,17 +153,23 @@ def _reached(schedule_id: int, learners: sa.TableClause) -> sa.ColumnElement[boo
     )
 
 
-def _shared(audience: Audience) -> sa.Subquery:
-    """Return the addresses that several rows have, and the first of these rows: only that one gets the mail.
+def _twins(audience: Audience) -> sa.Subquery:
+    """Return the rows whose mail is, to the letter, one that the same address gets for an earlier row.
 
-    Few addresses are shared, so joining this costs less than numbering (and sorting) all rows.
+    Few addresses are shared, so that looking at the mails of these costs less than numbering (and sorting) all rows.
     """
     learners = audience.learners
-    each = sa.select(sa.func.lower(_address(audience, learners)).label("address"), learners.c.row_id)
-    each = _chosen(audience, each, learners).where(sa.not_(_excluded(audience, learners)))
-    all_ = each.subquery("each")
-    found = sa.select(all_.c.address, sa.func.min(all_.c.row_id).label("first"))
-    return found.group_by(all_.c.address).having(sa.func.count() > 1).subquery("shared")
+    address = sa.func.lower(_address(audience, learners))
+    stays = sa.not_(_excluded(audience, learners))
+    each = _chosen(audience, sa.select(address.label("address")), learners).where(stays, address != "").subquery("each")
+    several = sa.select(each.c.address).group_by(each.c.address).having(sa.func.count() > 1)
+    mails = sa.select(learners.c.row_id, address.label("address"), *_content(audience, learners))
+    alike = _once(_chosen(audience, mails, learners).where(stays, address.in_(several))).subquery("alike")
+    before = sa.func.row_number().over(
+        partition_by=(alike.c.address, alike.c["values"], alike.c.flags), order_by=alike.c.row_id
+    )
+    numbered = sa.select(alike.c.row_id, before.label("number")).subquery("numbered")
+    return sa.select(numbered.c.row_id).where(numbered.c.number > 1).subquery("twins")
 
 
 def _holds(audience: Audience, formula: dict[str, Any], learners: sa.TableClause) -> sa.ColumnElement[bool]:
@@ -139,10 +177,14 @@ def _holds(audience: Audience, formula: dict[str, Any], learners: sa.TableClause
 
 
 def _excluded(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[bool]:
-    if not audience.skip_rows:
-        return sa.false()
-    skipped = sa.literal(list(audience.skip_rows), ARRAY(sa.BigInteger))
-    return learners.c.row_id == sa.func.any(skipped)
+    found: list[sa.ColumnElement[bool]] = []
+    if audience.skip_rows:
+        skipped = sa.literal(list(audience.skip_rows), ARRAY(sa.BigInteger))
+        found.append(learners.c.row_id == sa.func.any(skipped))
+    if audience.left_out:
+        values = sa.literal(list(audience.left_out), ARRAY(sa.Text))
+        found.append(_address(audience, learners) == sa.func.any(values))
+    return sa.or_(*found) if found else sa.false()
 
 
 def _address(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[str]:
@@ -150,7 +192,7 @@ def _address(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[s
     return sa.func.coalesce(sa.func.btrim(address, BLANKS), "")
 
 
-def _reason(audience: Audience, picked: sa.Subquery, shared: sa.Subquery | None) -> sa.ColumnElement[str]:
+def _reason(audience: Audience, picked: sa.Subquery, twins: sa.Subquery | None) -> sa.ColumnElement[str]:
     if not audience.addresses:
         return sa.case((picked.c.excluded, EXCLUDED), else_="")
     address = picked.c.address
@@ -163,8 +205,8 @@ def _reason(audience: Audience, picked: sa.Subquery, shared: sa.Subquery | None)
     whens: list[tuple[sa.ColumnElement[bool], str]] = [
         (picked.c.excluded, EXCLUDED), (address == "", EMPTY), (bad, BAD), (suppressed, SUPPRESSED),
     ]  # fmt: skip
-    if shared is not None:
-        whens.append((shared.c.first < picked.c.row_id, DUPLICATE))
+    if twins is not None:
+        whens.append((twins.c.row_id.is_not(None), DUPLICATE))
     return sa.case(*whens, else_="")
 
 
@@ -174,7 +216,7 @@ def _label(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[str
     return sa.func.coalesce(sa.cast(learners.c[f"c{audience.label_column_id}"], sa.Text), "")
 
 
-def object_of(pairs: list[tuple[str, sa.ColumnElement[Any]]]) -> sa.ColumnElement[Any]:
+def object_of(pairs: Sequence[tuple[str, sa.ColumnElement[Any]]]) -> sa.ColumnElement[Any]:
     """Return a jsonb object; the keys are made of ids, so they need no binding."""
     made: sa.ColumnElement[Any] = sa.literal_column("'{}'::jsonb", JSONB)
     for start in range(0, len(pairs), PAIRS):

@@ -1,17 +1,19 @@
-"""The send form: what its fields start with, and from its fields to an order."""
+"""The send form, one for all kinds of actions: what its fields start with, and from its fields to an order."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib import errors
 from chalicelib.accounts.models import User
+from chalicelib.delivery import repeat_forms
 from chalicelib.delivery.order import SendOrder, split_addresses
+from chalicelib.delivery.repeat_forms import RepeatForm
 from chalicelib.delivery.sources import SourceColumn, Sources
 from chalicelib.web.request import Values
 from chalicelib.web.templates import zone
@@ -20,84 +22,123 @@ from chalicelib.web.templates import zone
 ADDRESS_NAMES = ("email", "e-mail", "mail", "e_mail", "email address", "e-mail address")
 #: How a browser writes a datetime-local field (HTML Standard, "local date and time"); seconds are optional.
 LOCAL_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
-#: A learner is left out by name; more than this is a filter's work.
-MAX_LEFT_OUT = 1000
+#: More values than this are a filter's work.
+MAX_LEFT_OUT = 100_000
 LATER, AGAIN = "later", "again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SendForm:
-    """The fields as they are shown: text as typed, so that a refused form keeps it."""
+    """The fields as they are shown: text as typed, so that a refused form keeps it. No kind of action has all of them.
 
+    `draft` names the form, so that it is kept under this name and sending it twice is one run. `left_out` comes from
+    the list of values; it counts only with `exclude`. `also` are the columns that this list shows beside them.
+    """
+
+    draft: str = ""
     to_column_id: int | None = None
+    to: str = ""
     subject: str = ""
     from_name: str = ""
     reply_to: str = ""
     cc: str = ""
     bcc: str = ""
+    exclude: bool = False
+    left_out: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
     track_opens: bool = True
     track_clicks: bool = False
-    skip_rows: tuple[int, ...] = ()
     leave_out_bad: bool = False
     leave_out_duplicates: bool = True
     opens_column: str = ""
+    send_empty: bool = False
+    as_links: bool = False
+    token: str = ""
+    expected: int | None = None
+    typed: str = ""
     when: str = "now"
     due_at: str = ""
-    token: str = ""
+    repeat: RepeatForm = field(default_factory=RepeatForm)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The values whose learners get nothing."""
+        return self.left_out if self.exclude else ()
+
+    def moment(self, time_zone: str) -> datetime | None:
+        """Return when it is to be sent, read in the given zone; None for now.
+
+        Raises errors.Invalid when that is no time.
+        """
+        return moment(self.due_at, time_zone) if self.when == LATER else None
 
     def order(self, time_zone: str) -> SendOrder:
-        """Return the order; `due_at` is read in the given zone.
+        """Return the order of mails; `due_at` is read in the given zone.
 
-        Raises errors.Invalid when the column is not chosen, the time is none or too many learners are left out.
+        Raises errors.Invalid when the column is not chosen, the time is none or too many are left out.
         """
         if self.to_column_id is None:
             message = "Choose the column that holds the e-mail addresses."
             raise errors.Invalid(message, {"to_column_id": message})
-        if len(self.skip_rows) > MAX_LEFT_OUT:
-            message = f"At most {MAX_LEFT_OUT:,} learners can be left out by name; use the message's filter for more."
-            raise errors.Invalid(message, {"skip_rows": message})
         return SendOrder(
             to_column_id=self.to_column_id, subject=self.subject, from_name=self.from_name, reply_to=self.reply_to,
             cc=split_addresses(self.cc), bcc=split_addresses(self.bcc), track_opens=self.track_opens,
-            track_clicks=self.track_clicks, skip_rows=self.skip_rows, leave_out_bad=self.leave_out_bad,
+            track_clicks=self.track_clicks, left_out=self.without, leave_out_bad=self.leave_out_bad,
             leave_out_duplicates=self.leave_out_duplicates, opens_column=self.opens_column if self.track_opens else "",
-            due_at=moment(self.due_at, time_zone) if self.when == LATER else None, token=self.token,
+            due_at=self.moment(time_zone), token=self.draft, expected=self.expected, typed=self.typed,
+            exclude=self.exclude, also=self.also,
         )  # fmt: skip
 
 
-def from_values(values: Values) -> SendForm:
-    """Return the form as somebody sent it.
-
-    Raises errors.Invalid when a number is none.
-    """
+def from_values(values: Values, draft: str, left_out: Iterable[str] = ()) -> SendForm:
+    """Return the form as somebody sent it; what is no number counts as none."""
+    also = (_number(values.get(name)) for name in ("also_1", "also_2"))
     return SendForm(
-        to_column_id=values.whole("to_column_id"), subject=values.get("subject"), from_name=values.get("from_name"),
-        reply_to=values.get("reply_to"), cc=values.get("cc"), bcc=values.get("bcc"),
+        draft=draft, to_column_id=_number(values.get("to_column_id")), to=values.get("to"),
+        subject=values.get("subject"), from_name=values.get("from_name"), reply_to=values.get("reply_to"),
+        cc=values.get("cc"), bcc=values.get("bcc"), exclude=values.checked("exclude"), left_out=tuple(left_out),
+        also=tuple(dict.fromkeys(key for key in also if key is not None)),
         track_opens=values.checked("track_opens"), track_clicks=values.checked("track_clicks"),
-        skip_rows=tuple(dict.fromkeys(values.wholes("skip_rows"))), leave_out_bad=values.checked("leave_out_bad"),
-        leave_out_duplicates=values.checked("leave_out_duplicates"), opens_column=values.get("opens_column"),
+        leave_out_bad=values.checked("leave_out_bad"), leave_out_duplicates=values.checked("leave_out_duplicates"),
+        opens_column=values.get("opens_column"), send_empty=values.checked("send_empty"),
+        as_links=values.checked("as_links"), expected=_number(values.get("expected")), typed=values.get("typed"),
         when=values.get("when") if values.get("when") in {LATER, AGAIN} else "now", due_at=values.get("due_at"),
-        token=values.get("token")[:64],
+        repeat=repeat_forms.from_values(values) if "r_every" in values else RepeatForm(),
     )  # fmt: skip
 
 
-def first(user: User, found: Sources, last: dict[str, Any]) -> SendForm:
+def _number(text: str) -> int | None:
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def new_id() -> str:
+    """Return a name for a form."""
+    return secrets.token_urlsafe(18)
+
+
+def first(user: User, found: Sources, last: dict[str, Any], *, of_mails: bool) -> SendForm:
     """Return the form a page starts with: the choices of the last time (see queries.defaults), or good guesses."""
     columns = found.columns
     known = {name: value for name, value in last.items() if name in _KEPT}
     if known.get("opens_column") not in {"", "new", *(str(column_id) for column_id in columns)}:
         known.pop("opens_column", None)
     to_column_id = last.get("to_column_id")
+    guessed = guessed_column(columns.values()) if of_mails else None
     form = SendForm(
-        to_column_id=to_column_id if to_column_id in columns else guessed_column(columns.values()),
-        from_name=user.name, reply_to=user.email, token=secrets.token_urlsafe(18),
+        draft=new_id(), to_column_id=to_column_id if to_column_id in columns else guessed,
+        to=", ".join(last.get("to", [user.email])), from_name=user.name, reply_to=user.email,
         cc=", ".join(last.get("cc", [])), bcc=", ".join(last.get("bcc", [])),
+        also=tuple(key for key in last.get("also", []) if key in columns),
     )  # fmt: skip
     return replace(form, **known)
 
 
 #: Choices that are taken over as they were stored; the others need a look first.
-_KEPT = {"subject", "from_name", "reply_to", "track_opens", "track_clicks", "opens_column", "leave_out_duplicates"}
+_KEPT = {
+    "subject", "from_name", "reply_to", "track_opens", "track_clicks", "opens_column", "leave_out_duplicates",
+    "exclude", "send_empty", "as_links",
+}  # fmt: skip
 
 
 def guessed_column(columns: Iterable[SourceColumn]) -> int | None:

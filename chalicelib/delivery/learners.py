@@ -14,8 +14,7 @@ from chalicelib.actions.preview import PAGE, name_columns
 from chalicelib.database.base import LEARNERS
 from chalicelib.delivery import details, sources
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.forms import MAX_LEFT_OUT, SendForm
-from chalicelib.delivery.order import Sendable
+from chalicelib.delivery.order import MAX_LEFT_OUT, Sendable
 from chalicelib.delivery.render import Renderer
 from chalicelib.tables import queries as tables
 from chalicelib.workflows.models import Workflow
@@ -46,10 +45,10 @@ class Picker:
     """The learners of a message's filter, to leave some out. Its methods raise errors.Invalid for a broken filter."""
 
     def __init__(
-        self, session: Session, found: sources.Sources, workflow: Workflow, action: Sendable, form: SendForm
+        self, session: Session, found: sources.Sources, workflow: Workflow, action: Sendable, skip_rows: Sequence[int]
     ) -> None:
-        self._session, self._skipped = session, form.skip_rows
-        self._audience = _audience(found, workflow, action, form.to_column_id)
+        self._session, self._skipped = session, skip_rows
+        self._audience = _audience(found, workflow, action)
         self._names = [f"c{column.id}" for column in name_columns(found.columns)]
 
     def left_out(self) -> list[Learner]:
@@ -76,10 +75,8 @@ class Picker:
         return [Learner(*row) for row in self._session.execute(chosen)]
 
 
-def _audience(
-    found: sources.Sources, workflow: Workflow, action: Sendable, to_column_id: int | None
-) -> Audience | None:
-    column_id = to_column_id if to_column_id in found.columns else found.label_column_id
+def _audience(found: sources.Sources, workflow: Workflow, action: Sendable) -> Audience | None:
+    column_id = found.label_column_id
     if column_id is None:
         return None
     return Audience(
@@ -96,7 +93,7 @@ def sample(session: Session, workflow: Workflow, action: Sendable, row_id: int) 
     """
     found = sources.read(session, workflow.id, action.id)
     draft = sources.DraftText(found, "", action.text, workflow.time_zone, details.of(session, action, found))
-    audience = _audience(found, workflow, action, None)
+    audience = _audience(found, workflow, action)
     if audience is None:
         raise errors.NotFound
     one = rows(replace(audience, conditions=draft.conditions, values=draft.value_ids, only_rows=[row_id]))

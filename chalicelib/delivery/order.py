@@ -12,6 +12,8 @@ from typing import Any, Protocol
 MAX_SUBJECT_LENGTH = 1024
 #: SES takes 50 recipients a mail (Service quotas, "Recipients per message"); one of them is the learner.
 MAX_COPIES = 49
+#: A learner is left out of a ZIP by name; more than this is a filter's work.
+MAX_LEFT_OUT = 1000
 #: RFC 5321 §4.5.3.1: octets of the whole path and of the part before the @.
 MAX_ADDRESS_LENGTH, MAX_LOCAL_LENGTH = 254, 64
 
@@ -44,7 +46,10 @@ class SendOrder:
     `leave_out_bad` is the instructor's word that learners with a bad or empty address get nothing;
     `leave_out_duplicates` sends once to an address that several rows share. `opens_column` is "" (count in the run
     only), "new" or the id of a whole-number column. `token` names the form, so that sending it twice is one run.
-    With `schedule_id` a schedule asks for it, with `only_new` for those whom none of its runs has reached.
+    With `schedule_id` a schedule asks for it, with `only_new` for those whom none of its runs has reached. `left_out`
+    are values of the column of addresses whose learners get nothing. `expected` and `typed` are the number of mails as
+    somebody saw it and, for many mails, typed it; None where nobody looked, as in schedules. `also` are the columns
+    that were looked at beside the addresses, when `exclude` asked for that.
     """
 
     to_column_id: int
@@ -63,6 +68,11 @@ class SendOrder:
     token: str = ""
     schedule_id: int | None = None
     only_new: bool = False
+    left_out: tuple[str, ...] = ()
+    expected: int | None = None
+    typed: str | None = None
+    exclude: bool = False
+    also: tuple[int, ...] = ()
 
     @property
     def cost(self) -> int:

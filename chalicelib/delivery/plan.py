@@ -57,7 +57,7 @@ def audience_of(run: Run, found: sources.Sources) -> Audience:
     return Audience(
         workflow_id=run.workflow_id, to_column_id=run.to_column_id, columns=found.columns, filter=run.filter,
         conditions=run.conditions, values=sorted(int(name[1:]) for name in run.value_types), skip_rows=run.skip_rows,
-        leave_out_duplicates=run.leave_out_duplicates, time_zone=run.time_zone,
+        left_out=run.left_out, leave_out_duplicates=run.leave_out_duplicates, time_zone=run.time_zone,
         not_reached_by=run.schedule_id if run.only_new else None, addresses=run.lane == MAIL,
     )  # fmt: skip
 

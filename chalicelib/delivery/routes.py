@@ -1,4 +1,4 @@
-"""The send page: who gets what, said before it happens."""
+"""The send pages, the same for all kinds of actions: the fields, who is left out, what will happen."""
 
 from __future__ import annotations
 
@@ -11,92 +11,189 @@ from chalice import Blueprint
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
-from chalicelib.actions.kinds import KINDS, Channel, Kind
-from chalicelib.actions.rubrics import queries as rubrics
-from chalicelib.actions.rubrics import unknown
-from chalicelib.delivery import forms, learners, queries, repeat_forms, repeats, service, sources
-from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY
-from chalicelib.delivery.order import Sendable, SendOrder
-from chalicelib.delivery.push import pages as push_pages
+from chalicelib.actions.kinds import Kind
+from chalicelib.delivery import (
+    choosing,
+    drafts,
+    forms,
+    learners,
+    queries,
+    repeat_forms,
+    repeats,
+    service,
+    sources,
+    ways,
+)
+from chalicelib.delivery.forms import SendForm
+from chalicelib.delivery.models import RunDraft
+from chalicelib.delivery.order import Sendable
+from chalicelib.delivery.push import tokens
 from chalicelib.delivery.reporting import pages as report_pages
-from chalicelib.delivery.words import COUNTED, spoken
 from chalicelib.schedules import crontab, plans
 from chalicelib.settings import settings
-from chalicelib.tables import queries as tables
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, document, redirect, render
+from chalicelib.web.responses import Answer, Flash, document, redirect, render
 from chalicelib.web.templates import zone
+from chalicelib.web.urls import url_for
 
 bp = Blueprint(__name__)
 
 SEND = "/workflows/{workflow_id}/actions/{action_id}/send"
+#: The second step: who is left out.
+WHO = "who"
 
 
 @page(bp, SEND, role=WorkflowRole.EDITOR)
 def show_send(request: Request, action_id: int) -> Answer:
-    """Show the form with the choices of the last time, and what they come to."""
+    """Show the form: one that is kept, or a new one with the choices of the last time, and what they come to."""
     action = _action(request, action_id)
-    if action.kind == Kind.REPORT:
-        return report_pages.show(request, action)
-    if KINDS[Kind(action.kind)].channel is Channel.PUSH:
-        return push_pages.show(request, action)
     found = sources.read(request.session, request.workflow.id, action.id)
-    form = forms.first(request.user, found, queries.defaults(request.session, action, request.workflow.id, found))
-    return _page(request, action, found, form)
+    wanted = request.query.get("draft")
+    draft = drafts.find(request.session, request.user.id, action.id, wanted)
+    if draft is None and wanted:
+        return _gone(request, action, wanted)
+    if draft is None:
+        last = queries.defaults(request.session, action, request.workflow.id, found)
+        of_mails = "subject" in ways.of(action).FIELDS
+        return _page(request, action, found, forms.first(request.user, found, last, of_mails=of_mails))
+    if request.query.get("step") == WHO:
+        return _who(request, action, found, draft)
+    return _page(request, action, found, drafts.form_of(draft))
+
+
+def _gone(request: Request, action: Sendable, draft_id: str) -> Answer:
+    """Lead on whoever comes back to a form that was sent, or is not kept any more."""
+    here = {"workflow_id": request.workflow.id}
+    if (run := service.confirmed(request.session, request.workflow.id, draft_id)) is not None:
+        return redirect("delivery.show_run", **here, run_id=run.id, flash="This was sent. Here is what came of it.")
+    note = Flash("That form is not kept any more. This is a new one.", kind="warning")
+    return redirect("delivery.show_send", **here, action_id=action.id, flash=note)
 
 
 @page(bp, SEND, method="POST", role=WorkflowRole.SENDER)
 def confirm_send(request: Request, action_id: int) -> Answer:
-    """Start the run; a refused form comes back as it was typed."""
+    """Start the run, or the repeated sending; a refused form comes back as it was typed."""
     action = _action(request, action_id)
-    if action.kind == Kind.REPORT:
-        return report_pages.confirm(request, action)
-    if KINDS[Kind(action.kind)].channel is Channel.PUSH:
-        return push_pages.confirm(request, action)
-    form = forms.from_values(request.form)
+    if (run := service.confirmed(request.session, request.workflow.id, request.form.get("draft"))) is not None:
+        return redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id)
+    draft = _kept(request, action)
+    form = _form(request, draft)
     try:
-        order = form.order(request.user.time_zone)
-        if form.when == forms.AGAIN:
-            return _repeat(request, action, order)
-        run = service.confirm(request.session, request.user.id, request.workflow, action, order)
+        with request.session.begin_nested():  # what is refused leaves nothing behind but the form
+            if form.when == forms.AGAIN:
+                answer = _repeat(request, action, form)
+            else:
+                run = ways.of(action).confirm(request, action, form)
+                answer = redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id)
+            drafts.drop(request.session, draft)
     except errors.Invalid as error:
+        _keep_token(request, action, form)
         found = sources.read(request.session, request.workflow.id, action.id)
-        return _page(request, action, found, form, error)
-    return redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id)
+        shown = _who if _step(request) == WHO and not error.fields.keys() & _of_first_step(action) else _page
+        subject: Any = draft if shown is _who else form
+        answer = shown(request, action, found, subject, error)
+        answer.keep = True
+    return answer
 
 
-def _repeat(request: Request, action: Sendable, order: SendOrder) -> Answer:
-    repeat = repeat_forms.from_values(request.form)
-    wish = repeat.wish(request.user.time_zone)
-    schedule = repeats.create(
-        request.session, request.user.id, request.workflow, action, replace(order, only_new=repeat.only_new), wish
-    )  # fmt: skip
+def _of_first_step(action: Sendable) -> set[str]:
+    """Return the fields that only the first step can mend."""
+    return {*_problem_names(action)} - {"typed", "leave_out_bad"}
+
+
+def _keep_token(request: Request, action: Sendable, form: SendForm) -> None:
+    """Store a token that was typed into a form that is refused: a secret is not shown again, so it would be lost."""
+    if "token" not in ways.of(action).FIELDS or not form.token.strip():
+        return
+    try:
+        tokens.check(form.token.strip())
+    except errors.Invalid:
+        return
+    tokens.put(request.session, action.id, form.token)
+
+
+def _repeat(request: Request, action: Sendable, form: SendForm) -> Answer:
+    wish = form.repeat.wish(request.user.time_zone)
+    order = replace(form.order(request.user.time_zone), only_new=form.repeat.only_new)
+    schedule = repeats.create(request.session, request.user.id, request.workflow, action, order, wish)
     flash = f"“{schedule.name}” is on. Below is when it happens, and what comes of it."
     return redirect(
         "delivery.show_schedule", workflow_id=request.workflow.id, schedule_id=schedule.id, flash=flash
     )  # fmt: skip
 
 
-@page(bp, SEND + "/receipt", method="POST", role=WorkflowRole.EDITOR)
-def show_receipt(request: Request, action_id: int) -> Answer:
-    """Show what the form comes to while somebody fills it in; nothing is stored."""
+@page(bp, SEND + "/prepare", method="POST", role=WorkflowRole.EDITOR)
+def prepare_send(request: Request, action_id: int) -> Answer:
+    """Keep the form as it is, and do what the button says that was pressed; nothing is sent.
+
+    Without a button: tell what the form comes to by now.
+    """
     action = _action(request, action_id)
-    if action.kind == Kind.REPORT:
-        return report_pages.receipt(request, action)
-    form = forms.from_values(request.form)
+    draft = _kept(request, action)
+    here: dict[str, Any] = {"workflow_id": request.workflow.id, "action_id": action.id}
+    do = request.form.get("do")
+    if do == "discard":
+        drafts.drop(request.session, draft)
+        return redirect("actions.show_action", **here, flash="The form is thrown away. Nothing was sent.")
+    if do == "back":
+        return redirect("delivery.show_send", **here, draft=draft.id)
     found = sources.read(request.session, request.workflow.id, action.id)
-    problems = _live_problems(found, form, request.user.time_zone)
-    return render("delivery/_receipt.html", **_receipt(request, action, found, form), problems=problems, live=True)
+    if _step(request) == WHO:
+        return _choose(request, action, found, draft, do)
+    if do == "next":
+        return redirect("delivery.show_send", **here, draft=draft.id, step=WHO)
+    if request.wants_part:
+        return _live(request, action, found, draft)
+    return redirect("delivery.show_send", **here, draft=draft.id)
+
+
+def _live(request: Request, action: Sendable, found: sources.Sources, draft: RunDraft) -> Answer:
+    """Answer to typing: what the form comes to, what is wrong at which field, and where a reload finds it."""
+    form = _form(request, draft)
+    problems = _live_problems(request, action, found, form)
+    answer = render(
+        "delivery/_receipt.html", **_receipt(request, action, found, form), problems=problems, live=True,
+        problem_names=_problem_names(action), step="",
+    )  # fmt: skip
+    answer.headers["HX-Replace-Url"] = url_for(
+        "delivery.show_send", workflow_id=request.workflow.id, action_id=action.id, draft=draft.id
+    )
+    return answer
+
+
+def _choose(request: Request, action: Sendable, found: sources.Sources, draft: RunDraft, do: str) -> Answer:
+    """Take over which values are left out: the boxes, or all that the search finds."""
+    drafts.leave_out(draft, shown=request.form.all("shown"), out=request.form.all("out"))
+    look = choosing.look(request.form)
+    form = drafts.form_of(draft)
+    among = ways.of(action).audience(request, action, found, form)
+    if among is not None and do in {"all", "none"}:
+        every = choosing.every(request.session, among, form, look)
+        drafts.leave_out(draft, shown=every, out=every if do == "all" else ())
+    if do in {"first", "following"}:
+        look = replace(look, after=request.form.get("following") if do == "following" else "")
+    if request.wants_part:
+        request.session.flush()
+        return _who(request, action, found, draft, look=look, part=True)
+    at = {"find": look.find, "only": look.only, "after": look.after}
+    return redirect(
+        "delivery.show_send", workflow_id=request.workflow.id, action_id=action.id, draft=draft.id, step=WHO,
+        **{name: value for name, value in at.items() if value},
+    )  # fmt: skip
 
 
 @page(bp, SEND + "/learners", method="POST", role=WorkflowRole.EDITOR)
 def find_learners(request: Request, action_id: int) -> Answer:
-    """Show the learners who are left out and those a search found."""
+    """Show the learners who are left out by name and those a search found."""
     action = _action(request, action_id)
-    form = forms.from_values(request.form)
     found = sources.read(request.session, request.workflow.id, action.id)
-    return render("delivery/_left_out.html", **_picker(request, action, found, form))
+    skipped = list(dict.fromkeys(request.form.wholes("skip_rows")))
+    picker = learners.Picker(request.session, found, request.workflow, action, skipped)
+    search = request.form.get("find").strip()
+    return render(
+        "delivery/_left_out.html", left_out=picker.left_out(), matches=picker.search(search), search=search
+    )  # fmt: skip
 
 
 @page(bp, SEND + "/sample/{row_id}", role=WorkflowRole.EDITOR)
@@ -112,83 +209,92 @@ def _action(request: Request, action_id: int) -> Sendable:
     return actions.get(request.session, request.workflow.id, action_id)
 
 
+def _step(request: Request) -> str:
+    return request.form.get("step")
+
+
+def _kept(request: Request, action: Sendable) -> RunDraft:
+    """Keep the form that was sent; the second step has none of the fields, so it needs one that is kept."""
+    draft_id = request.form.get("draft")[:64]
+    if _step(request) == WHO:
+        drafts.get(request.session, request.user.id, action.id, draft_id)
+    return drafts.save(request.session, request.user.id, action, draft_id or forms.new_id(), request.form)
+
+
+def _form(request: Request, draft: RunDraft) -> SendForm:
+    """Return the form that was just sent, with what is not kept."""
+    sent = forms.from_values(request.form, draft.id)
+    return replace(drafts.form_of(draft), token=request.form.get("token"), expected=sent.expected, typed=sent.typed)
+
+
 def _page(
-    request: Request,
-    action: Sendable,
-    found: sources.Sources,
-    form: forms.SendForm,
-    error: errors.Invalid | None = None,
-) -> Answer:
+    request: Request, action: Sendable, found: sources.Sources, form: SendForm, error: errors.Invalid | None = None
+) -> Answer:  # fmt: skip
     columns = list(found.columns.values())
     soon = (clock.now() + timedelta(minutes=1)).astimezone(zone(request.user.time_zone))
-    problems = error.fields if error else {}
+    unfinished = (
+        drafts.unfinished(request.session, request.user.id, action.id) if not request.query.get("draft") else []
+    )
     return render(
-        "delivery/send.html", status=422 if error else 200, columns=columns, problems=problems, live=False,
-        alert=error.message if error else "", counters=[column for column in columns if column.type == "integer"],
-        before=queries.sent_lately(request.session, action.id), sender=settings().mail_from,
-        undo_seconds=settings().undo_seconds, earliest=f"{soon:%Y-%m-%dT%H:%M}",
-        **_receipt(request, action, found, form), **_picker(request, action, found, form),
-        repeat=repeat_forms.from_values(request.form) if "r_every" in request.form else repeat_forms.RepeatForm(),
-        every=repeat_forms.EVERY, days=crontab.DAYS, notify=plans.NOTIFY, clock_changes=crontab.CLOCK_CHANGES,
+        "delivery/send.html", columns=columns, earliest=f"{soon:%Y-%m-%dT%H:%M}",
+        counters=[column for column in columns if column.type == "integer"],
+        attributes=[one["name"] for one in found.attributes], sender=settings().mail_from,
+        unfinished=unfinished, repeat=form.repeat, every=repeat_forms.EVERY,
+        days=crontab.DAYS, notify=plans.NOTIFY, clock_changes=crontab.CLOCK_CHANGES, step="",
+        **_head(request, action, error), **_receipt(request, action, found, form),
     )  # fmt: skip
 
 
-def _picker(request: Request, action: Sendable, found: sources.Sources, form: forms.SendForm) -> dict[str, Any]:
-    picker = learners.Picker(request.session, found, request.workflow, action, form)
-    search = request.form.get("find").strip()
-    return {"left_out": picker.left_out(), "matches": picker.search(search), "search": search}
-
-
-def _receipt(request: Request, action: Sendable, found: sources.Sources, form: forms.SendForm) -> dict[str, Any]:
-    """Return what the receipt shows; where there is none yet, `obstacle` says why."""
-    context: dict[str, Any] = {
-        "action": action, "form": form, "receipt": None, "obstacle": "", "reasons": COUNTED, "unusable": 0,
-        "duplicates": 0, "spoken": spoken, "groups": [], "unknown": [],
-        "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER), "zone": request.user.time_zone,
-        **repeat_forms.shown(repeat_forms.from_values(request.form), request.user.time_zone),
-    }  # fmt: skip
-    if not action.text.strip():
-        return context | {"obstacle": "The message is empty. Write it first."}
-    try:
-        order = forms.without_time(form).order(request.user.time_zone)
-        receipt = queries.receipt(request.session, request.workflow, action, order, found)
-    except errors.Invalid as error:
-        return context | {"obstacle": error.message}
-    groups = [
-        (reason, count, [one for one in receipt.left_out if one.reason == reason])
-        for reason, count in receipt.counts.items()
-    ]
-    unusable = receipt.counts.get(BAD, 0) + receipt.counts.get(EMPTY, 0)
-    return context | {
-        "receipt": receipt, "groups": groups, "unusable": unusable, "obstacle": _nobody(receipt),
-        "duplicates": receipt.counts.get(DUPLICATE, 0), "unknown": _unknown(request, action, found),
-    }  # fmt: skip
-
-
-def _unknown(request: Request, action: Sendable, found: sources.Sources) -> list[Any]:
-    """Return the criteria of a rubric in which some learners have a value that is no level."""
-    if action.kind != Kind.RUBRIC:
-        return []
-    columns = tables.columns(request.session, request.workflow.id)
-    grid = rubrics.grid(request.session, action.id, columns)
-    return unknown.among(
-        request.session, request.workflow, grid, found.columns, action.filter, found.label_column_id
+def _who(
+    request: Request, action: Sendable, found: sources.Sources, draft: RunDraft, error: errors.Invalid | None = None,
+    *, look: choosing.Look | None = None, part: bool = False,
+) -> Answer:  # fmt: skip
+    """Show the second step; `part`: only the list and what comes of it."""
+    form = drafts.form_of(draft)
+    among = ways.of(action).audience(request, action, found, form)
+    if among is None:
+        return redirect("delivery.show_send", workflow_id=request.workflow.id, action_id=action.id, draft=draft.id)
+    look = look or choosing.look(request.form if request.method == "POST" else request.query)
+    return render(
+        "delivery/_who.html" if part else "delivery/who.html", columns=list(found.columns.values()), look=look,
+        page_of=choosing.page(request.session, among, form, look), item=found.columns[among.to_column_id], step=WHO,
+        part=part,
+        **_head(request, action, error), **_receipt(request, action, found, form),
     )  # fmt: skip
 
 
-def _nobody(receipt: queries.Receipt) -> str:
-    if receipt.recipients:
-        return ""
-    if not receipt.total:
-        return "The message's filter lets nobody through."
-    return "Every learner of this message is left out."
+def _head(request: Request, action: Sendable, error: errors.Invalid | None) -> dict[str, Any]:
+    return {
+        "status": 422 if error else 200, "problems": error.fields if error else {}, "live": False,
+        "alert": error.message if error else "", "before": queries.sent_lately(request.session, action.id),
+        "undo_seconds": settings().undo_seconds, "problem_names": _problem_names(action),
+    }  # fmt: skip
 
 
-def _live_problems(found: sources.Sources, form: forms.SendForm, time_zone: str) -> dict[str, str]:
+def _receipt(request: Request, action: Sendable, found: sources.Sources, form: SendForm) -> dict[str, Any]:
+    """Return what the receipt shows."""
+    way = ways.of(action)
+    shown = way.summary(request, action, found, form)
+    return {
+        "is_safe_mode": False, "is_report": False, "action": action, "form": form, "fields": way.FIELDS,
+        "summary": way.SUMMARY, "zone": request.user.time_zone,
+        "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER), **shown,
+        "asks_number": form.when != forms.AGAIN and service.asks_number(shown["count"] or 0),
+    }  # fmt: skip
+
+
+def _problem_names(action: Sendable) -> list[str]:
+    """Return the fields of the first step that may have a problem."""
+    fields = ways.of(action).FIELDS
+    names = {"item": ["to_column_id"], "track": ["opens_column"], "again": [], "exclude": []}
+    return sorted(name for field in fields for name in names.get(field, [field]))
+
+
+def _live_problems(request: Request, action: Sendable, found: sources.Sources, form: SendForm) -> dict[str, str]:
     """Return what is wrong with what was typed so far; a field that is still empty is not wrong yet."""
     problems: dict[str, str] = {}
     try:
-        service.check(found, form.order(time_zone))
+        ways.of(action).check(request, action, found, form)
     except errors.Invalid as error:
         problems = error.fields
     return {name: problem for name, problem in problems.items() if getattr(form, name, True)}

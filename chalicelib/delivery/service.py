@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -71,7 +72,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         raise errors.Invalid(NOTHING_WRITTEN)
     draft = sources.DraftText(found, subject, action.text, workflow.time_zone, details.of(session, action, found))
     Renderer(draft)  # says now what could not be written later
-    _check_audience(session, workflow, found, action, order)
+    _check_audience(session, workflow, found, action, order, draft)
     now = clock.now()
     run = Run(
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None, kind=action.kind,
@@ -86,6 +87,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
         correlation_id=logs.correlation_id(), schedule_id=order.schedule_id, only_new=order.only_new,
+        left_out=list(order.left_out),
     )  # fmt: skip
     return start(session, action, run, defaults_of(run, order))
 
@@ -117,7 +119,7 @@ def defaults_of(run: Run, order: SendOrder) -> dict[str, Any]:
         "to_column_id": run.to_column_id, "subject": run.subject, "from_name": run.from_name,
         "reply_to": run.reply_to, "cc": run.cc, "bcc": run.bcc, "track_opens": run.track_opens,
         "track_clicks": run.track_clicks, "opens_column": order.opens_column,
-        "leave_out_duplicates": order.leave_out_duplicates,
+        "leave_out_duplicates": order.leave_out_duplicates, "exclude": order.exclude, "also": list(order.also),
     }  # fmt: skip
 
 
@@ -151,13 +153,15 @@ def check(found: sources.Sources, order: SendOrder) -> None:
 
 
 def _check_audience(
-    session: Session, workflow: Workflow, found: sources.Sources, action: Sendable, order: SendOrder
-) -> None:
+    session: Session, workflow: Workflow, found: sources.Sources, action: Sendable, order: SendOrder,
+    draft: sources.DraftText,
+) -> None:  # fmt: skip
     audience = Audience(
         workflow_id=workflow.id, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
         columns=found.columns, filter=action.filter, skip_rows=order.skip_rows,
-        leave_out_duplicates=order.leave_out_duplicates,
-        not_reached_by=order.schedule_id if order.only_new else None,
+        left_out=order.left_out, leave_out_duplicates=order.leave_out_duplicates,
+        not_reached_by=order.schedule_id if order.only_new else None, conditions=draft.conditions,
+        values=draft.value_ids, with_content=False,
     )  # fmt: skip
     counts = plan.tally(session, audience)
     bad = counts.get(BAD, 0) + counts.get(EMPTY, 0)
@@ -166,6 +170,25 @@ def _check_audience(
         raise errors.Invalid(what, {"leave_out_bad": f"{what} Tick this to leave them out, or repair the table."})
     if not counts.get("", 0) and not order.due_at:
         raise Nobody("Nobody would get this message. Look at the filter and at who is left out.")
+    check_number(counts.get("", 0), order.expected, order.typed)
+
+
+def check_number(count: int, expected: int | None, typed: str | None) -> None:
+    """Check that somebody knows how many messages leave: the number they saw, and where it is large the one they typed.
+
+    Raises errors.Invalid.
+    """
+    if expected is not None and expected != count:
+        saw = f"The number of messages is {count:,} by now; you saw {expected:,}. Look once more, then send."
+        raise errors.Invalid(saw)
+    if typed is not None and asks_number(count) and re.sub(r"\D", "", typed) != str(count):
+        what = f"Type {count} here: so many messages would leave."
+        raise errors.Invalid("This goes to many. Type their number to confirm it.", {"typed": what})
+
+
+def asks_number(count: int) -> bool:
+    """Tell whether so many messages are confirmed by typing their number."""
+    return 0 < settings().confirm_above < count
 
 
 def confirmed(session: Session, workflow_id: int, token: str) -> Run | None:

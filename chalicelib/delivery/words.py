@@ -54,7 +54,7 @@ def states_of(run: models.Run) -> dict[str, tuple[str, str, str]]:
 REASONS: dict[str, str] = {
     models.EMPTY: "no address",
     models.BAD: "the address cannot be right",
-    models.DUPLICATE: "same address as another learner",
+    models.DUPLICATE: "same address and same text as another learner",
     models.SUPPRESSED: "gets no more mail: an earlier one bounced, was marked as spam, or they unsubscribed",
     models.EXCLUDED: "left out by you",
     models.NOBODY: "it was about nobody, and you chose not to send it then",
@@ -64,7 +64,7 @@ REASONS: dict[str, str] = {
 COUNTED: dict[str, str] = {
     models.EMPTY: "without an address",
     models.BAD: "with an address that cannot be right",
-    models.DUPLICATE: "with the same address as another learner",
+    models.DUPLICATE: "with the same address and the same text as another learner",
     models.SUPPRESSED: "who get no more mail: it bounced, was marked as spam, or they unsubscribed",
     models.EXCLUDED: "left out by you",
 }

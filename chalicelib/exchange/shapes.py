@@ -17,6 +17,7 @@ _TEXT, _YES_NO, _NUMBER = (str,), (bool,), (int,)
 _SEND_DEFAULTS: dict[str, tuple[type, ...]] = {
     "to_column_id": _NUMBER, "subject": _TEXT, "from_name": _TEXT, "reply_to": _TEXT, "cc": (list,), "bcc": (list,),
     "track_opens": _YES_NO, "track_clicks": _YES_NO, "opens_column": _TEXT, "leave_out_duplicates": _YES_NO,
+    "exclude": _YES_NO, "also": (list,), "to": (list,), "send_empty": _YES_NO, "as_links": _YES_NO,
 }  # fmt: skip
 #: What an imported message keeps; `docs/export-format.md` says what each means.
 _KEPT: dict[str, tuple[type, ...]] = {
@@ -63,9 +64,11 @@ def send_defaults(value: dict[str, Any], where: str) -> dict[str, Any]:
     Raises errors.Invalid when it can't be that.
     """
     made = _only(value, _SEND_DEFAULTS, f"{where}, how it was sent")
-    for name in ("cc", "bcc"):
+    for name in ("cc", "bcc", "to"):
         if any(not isinstance(address, str) for address in made.get(name, [])):
             raise errors.Invalid(f"{where}: “{name}” is not of the right kind.")
+    if any(type(column) is not int for column in made.get("also", [])):
+        raise errors.Invalid(f"{where}: “also” is not of the right kind.")
     try:
         references(made.get("subject", ""), "text")
     except TemplateError as error:

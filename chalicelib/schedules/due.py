@@ -9,8 +9,8 @@ from sqlalchemy import delete
 from chalicelib import clock, database
 from chalicelib.accounts import once, repeats, sessions
 from chalicelib.actions.surveys import answers
+from chalicelib.delivery import drafts, throttle
 from chalicelib.delivery import due as delivery
-from chalicelib.delivery import throttle
 from chalicelib.exchange import service as exchange
 from chalicelib.schedules import plans, service
 from chalicelib.schedules.models import DONE, FAILED, Job
@@ -49,6 +49,7 @@ def tidy() -> None:
             service.enqueue_once(session, versions.TRIM, workflow_id)
         throttle.forget_old_minutes(session)
         exchange.expire(session)
+        drafts.forget_old(session)
         answers.look_after(session)
         old = Job.state.in_([DONE, FAILED]) & (Job.ended_at < clock.now() - KEEP_JOBS)
         session.execute(delete(Job).where(old))

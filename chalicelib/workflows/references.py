@@ -126,7 +126,7 @@ class Part:
 
 
 #: What the next sending of a message begins with.
-_SEND_DEFAULTS = keys(to_column_id=one("c"), subject=written("text"), opens_column=digits("c"))
+_SEND_DEFAULTS = keys(to_column_id=one("c"), subject=written("text"), opens_column=digits("c"), also=each("c"))
 
 #: What an imported message keeps for pages to come: the questions of a survey, the cells of a rubric, attached views.
 _KEPT = keys(

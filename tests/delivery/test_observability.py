@@ -116,7 +116,7 @@ def confirm(course: Course, browser: Browser) -> str:
     """Send the form of the send page; the request's id."""
     fields = {
         "to_column_id": course.columns["email"], "subject": "For {{ name }}", "leave_out_duplicates": "1",
-        "leave_out_bad": "1", "when": "now", "token": "a form", "from_name": "", "reply_to": "", "cc": "", "bcc": "",
+        "leave_out_bad": "1", "when": "now", "draft": "a form", "from_name": "", "reply_to": "", "cc": "", "bcc": "",
     }  # fmt: skip
     page = browser.post(f"/workflows/{course.workflow.id}/actions/{course.action.id}/send", fields)
     assert page.status == 303

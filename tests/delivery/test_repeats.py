@@ -195,7 +195,7 @@ def fields(course: Course, **changed: Any) -> dict[str, Any]:
     start = {
         "to_column_id": course.columns["email"], "subject": "For {{ name }}", "from_name": "Ines", "cc": "", "bcc": "",
         "reply_to": OWNER, "leave_out_duplicates": "1", "opens_column": "", "when": "again", "due_at": "",
-        "token": "a token", "r_name": "Weekly", "r_every": "week", "r_time": "08:30", "r_weekdays": "1", "r_day": "1",
+        "draft": "a form", "r_name": "Weekly", "r_every": "week", "r_time": "08:30", "r_weekdays": "1", "r_day": "1",
         "r_crontab": "", "r_start": "", "r_until": "", "r_only_new": "1", "r_notify": "error",
     }  # fmt: skip
     return {**start, **changed}
@@ -206,7 +206,7 @@ def send(course: Course) -> str:
 
 
 def test_it_is_made_on_the_send_page_and_said_in_words(course: Course, browser: Browser) -> None:
-    receipt = browser.post(f"{send(course)}/receipt", fields(course))
+    receipt = browser.post(f"{send(course)}/prepare", fields(course), htmx=True)
     assert "At 08:30 on Tuesday" in receipt.body
     assert receipt.body.count("<li><time") == 5
     page = browser.follow(browser.post(send(course), fields(course)))

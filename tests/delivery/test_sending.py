@@ -79,18 +79,19 @@ def test_learners_without_a_usable_address_are_left_out_with_the_reason(
     course = make_course(
         [
             ("s1", " ana@uni.example\u00a0", "Ana", 1), ("s2", "not an address", "Ben", 1), ("s3", None, "Cy", 1),
-            ("s4", "ANA@uni.example", "Dee", 1), ("s5", "eve@uni.example", "Eve", 1), ("s6", "  ", "Fay", 1),
+            ("s4", "ANA@uni.example", "Ana", 2), ("s5", "eve@uni.example", "Eve", 1), ("s6", "  ", "Fay", 1),
+            ("s7", "ana@uni.example", "Ana’s other course", 1),
         ]
     )  # fmt: skip
     with pytest.raises(errors.Invalid, match="3 learners"):
         course.confirm(leave_out_duplicates=True)
     run = course.confirm(leave_out_bad=True, leave_out_duplicates=True, skip_rows=(5,))
     cloud.run(hours=1)
-    assert ses.mails() == {"ana@uni.example": 1}
+    assert ses.mails() == {"ana@uni.example": 2}
     with database.scope() as session:
         reasons = session.scalars(select(Message.reason).order_by(Message.row_id)).all()
-    assert reasons == ["", "bad", "empty", "duplicate", "excluded", "empty"]
-    assert states(run.id) == {"delivered": 1, "skipped": 5}
+    assert reasons == ["", "bad", "empty", "duplicate", "excluded", "empty", ""]
+    assert states(run.id) == {"delivered": 2, "skipped": 5}
 
 
 def test_confirming_the_same_form_twice_is_one_run(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:

@@ -17,8 +17,7 @@ from chalicelib.aws import files
 from chalicelib.delivery import details, learners, sources
 from chalicelib.delivery.archives import jobs, names
 from chalicelib.delivery.archives.names import Look, Wish
-from chalicelib.delivery.forms import MAX_LEFT_OUT, SendForm
-from chalicelib.delivery.order import Sendable
+from chalicelib.delivery.order import MAX_LEFT_OUT, Sendable
 from chalicelib.schedules import service as schedules
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
@@ -165,9 +164,7 @@ def _form(
 def _left_out(request: Request, action: Sendable, found: sources.Sources, wish: Wish) -> dict[str, Any]:
     """Return what the list of those who are left out shows; it is that of the form to send."""
     search = request.form.get("find")
-    picker = learners.Picker(
-        request.session, found, request.workflow, action, SendForm(skip_rows=wish.skip_rows[:MAX_LEFT_OUT])
-    )  # fmt: skip
+    picker = learners.Picker(request.session, found, request.workflow, action, wish.skip_rows[:MAX_LEFT_OUT])
     try:
         return {"left_out": picker.left_out(), "matches": picker.search(search), "search": search}
     except errors.Invalid:

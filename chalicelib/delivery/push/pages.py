@@ -1,61 +1,77 @@
-"""The send page of JSON: where it goes, for whom, the first objects, said before it happens."""
+"""JSON on the send page: where it goes, for whom, the first objects, said before it happens."""
 
 from __future__ import annotations
 
-import secrets
+from dataclasses import replace
 from typing import Any
 
 from chalicelib import errors
-from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.targets import Target
-from chalicelib.delivery import queries, sources
+from chalicelib.delivery.audience import Audience
+from chalicelib.delivery.forms import SendForm
+from chalicelib.delivery.models import Run
 from chalicelib.delivery.push import service, tokens
 from chalicelib.delivery.push.service import PushOrder
+from chalicelib.delivery.sources import Sources
 from chalicelib.settings import settings
-from chalicelib.web.request import Request, Values
-from chalicelib.web.responses import Answer, redirect, render
+from chalicelib.web.request import Request
+
+FIELDS = frozenset({"token", "item", "exclude", "due_at"})
+SUMMARY = "delivery/push/_summary.html"
 
 
-def order_of(form: Values) -> PushOrder:
-    """Read the form."""
-    left_out = dict.fromkeys(filter(None, map(str.strip, form.get("left_out").splitlines())))
+def order_of(form: SendForm) -> PushOrder:
+    """Return the order, for now."""
     return PushOrder(
-        form.whole("item_column_id"), tuple(left_out), form.get("token").strip(), form.get("form_token")
+        form.to_column_id, form.without, form.token.strip(), form.draft, also=form.also, exclude=form.exclude,
+        expected=form.expected, typed=form.typed,
     )  # fmt: skip
 
 
-def show(request: Request, action: Any) -> Answer:
-    """Show the form with the choices of the last time, and what they come to."""
-    order = PushOrder(action.send_defaults.get("to_column_id"), form_token=secrets.token_urlsafe(16))
-    return _page(request, action, order)
+def confirm(request: Request, action: Any, form: SendForm) -> Run:
+    """Start the run.
+
+    Raises errors.Invalid with a message for each field that can't stay.
+    """
+    order = replace(order_of(form), due_at=form.moment(request.user.time_zone))
+    return service.confirm(request.session, request.user.id, request.workflow, action, order)
 
 
-def confirm(request: Request, action: Any) -> Answer:
-    """Start the run, or only look again at what the choices come to; a refused form comes back as it was typed."""
-    order = order_of(request.form)
-    if request.form.get("do") == "look":
-        return _page(request, action, order)
+def check(request: Request, action: Any, found: Sources, form: SendForm) -> None:
+    """Check the fields alone.
+
+    Raises errors.Invalid with a message for each that can't stay.
+    """
+    tokens.check(form.token.strip())
+    service.check(request.session, action, found, replace(order_of(form), due_at=form.moment(request.user.time_zone)))
+
+
+def audience(request: Request, action: Any, found: Sources, form: SendForm) -> Audience | None:
+    """Return among whom some are left out; None while that can't be told."""
     try:
-        run = service.confirm(request.session, request.user.id, request.workflow, action, order)
-    except errors.Invalid as error:
-        return _page(request, action, order, error)
-    return redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id)
+        column_id = service.item_column(found, order_of(form))
+    except errors.Invalid:
+        return None
+    return Audience(
+        workflow_id=request.workflow.id, to_column_id=column_id, columns=found.columns,
+        time_zone=request.workflow.time_zone, filter=action.filter, leave_out_duplicates=False, addresses=False,
+    )  # fmt: skip
 
 
-def _page(request: Request, action: Any, order: PushOrder, error: errors.Invalid | None = None) -> Answer:
-    found = sources.read(request.session, request.workflow.id, action.id)
-    problems, obstacle, draft = dict(error.fields) if error else {}, "", None
+def summary(request: Request, action: Any, found: Sources, form: SendForm) -> dict[str, Any]:
+    """Return what the form comes to; where that is nothing yet, `obstacle` says why."""
+    del found
+    context: dict[str, Any] = {
+        "draft": None, "obstacle": "", "target": Target.of(action.target), "is_report": service.is_report(action),
+        "is_safe_mode": bool(settings().safe_mode_address), "noun": "object", "count": None, "total": None,
+        "excluded": 0, "token_set_at": tokens.set_at(request.session, action.id),
+    }  # fmt: skip
     try:
-        draft = service.draft(request.session, request.workflow, action, order)
+        draft = service.draft(request.session, request.workflow, action, order_of(form))
     except errors.Invalid as refused:
-        problems |= refused.fields
-        obstacle = "" if refused.fields else refused.message
-    return render(
-        "delivery/push/send.html", status=422 if error else 200, action=action, order=order, draft=draft,
-        obstacle=obstacle, problems=problems, alert=error.message if error else "",
-        columns=list(found.columns.values()),
-        target=Target.of(action.target), token_set_at=tokens.set_at(request.session, action.id),
-        is_report=service.is_report(action), is_safe_mode=bool(settings().safe_mode_address),
-        undo_seconds=settings().undo_seconds, before=queries.sent_lately(request.session, action.id),
-        can_send=WorkflowRole(request.role).covers(WorkflowRole.SENDER),
-    )  # fmt: skip
+        return context | {"obstacle": refused.message}
+    nobody = "" if draft.count else "There is nobody to send an object for. Look at the filter and at who is left out."
+    return context | {
+        "draft": draft, "count": draft.count, "total": draft.count + draft.left_out, "excluded": draft.left_out,
+        "obstacle": nobody,
+    }  # fmt: skip

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -34,6 +33,7 @@ SAMPLES = 3
 ALL = 0
 EMPTY = "There is no JSON yet. Write it first."
 NOT_SET = "Type the token that the other system gave you."
+GONE = "This column is not in the table any more. Choose another one."
 
 
 class Pushable(Sendable, Protocol):
@@ -44,12 +44,21 @@ class Pushable(Sendable, Protocol):
 
 @dataclass(frozen=True)
 class PushOrder:
-    """A filled-in form. `left_out` are values of the column `item_column_id` whose learners are left out."""
+    """A filled-in form. `left_out` are values of the column `item_column_id` whose learners are left out.
+
+    `also` are the columns that were looked at beside it, when `exclude` asked for that; `expected` and `typed` are as
+    in SendOrder.
+    """
 
     item_column_id: int | None = None
     left_out: tuple[str, ...] = ()
     token: str = ""
     form_token: str = ""
+    due_at: datetime | None = None
+    also: tuple[int, ...] = ()
+    exclude: bool = False
+    expected: int | None = None
+    typed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,13 +114,13 @@ def _written(session: Session, workflow: Workflow, action: Pushable) -> tuple[so
 
 def _audience(
     workflow: Workflow, action: Pushable, found: sources.Sources, order: PushOrder, text: sources.DraftText | None,
-    skip_rows: Sequence[int], only_rows: Any = None, *, everybody: bool = False,
+    only_rows: Any = None, *, everybody: bool = False,
 ) -> Audience:  # fmt: skip
     return Audience(
         workflow_id=workflow.id, to_column_id=item_column(found, order), columns=found.columns,
         time_zone=workflow.time_zone, filter=None if everybody else action.filter,
         conditions=text.conditions if text else (),
-        values=text.value_ids if text else (), skip_rows=skip_rows, leave_out_duplicates=False, addresses=False,
+        values=text.value_ids if text else (), left_out=order.left_out, leave_out_duplicates=False, addresses=False,
         only_rows=only_rows,
     )  # fmt: skip
 
@@ -125,29 +134,25 @@ def item_column(found: sources.Sources, order: PushOrder) -> int:
         raise errors.Invalid("The table has no learners yet.")
     chosen = order.item_column_id or found.label_column_id or min(found.columns)
     if chosen not in found.columns:
-        raise errors.Invalid("Choose a column.", {"item_column_id": "This column is not in the table any more."})
+        raise errors.Invalid(GONE, {"to_column_id": GONE})
     return chosen
 
 
-def _skipped(session: Session, workflow: Workflow, found: sources.Sources, order: PushOrder) -> list[int]:
-    """Return the rows of the values that are left out.
+def check(session: Session, action: Pushable, found: sources.Sources, order: PushOrder) -> None:
+    """Check a form.
 
-    Raises errors.Invalid (field `left_out`) for values that nobody has.
+    Raises errors.Invalid with every field that is wrong.
     """
-    if not order.left_out:
-        return []
-    if order.item_column_id is None:
-        message = "Choose the column that these values are of."
-        raise errors.Invalid(message, {"item_column_id": message})
-    audience = Audience(workflow_id=workflow.id, to_column_id=item_column(found, order), columns=found.columns)
-    learners = audience.learners
-    value = sa.cast(learners.c[f"c{audience.to_column_id}"], sa.Text)
-    pairs = session.execute(sa.select(learners.c.row_id, value).where(value.in_(order.left_out))).all()
-    unknown = [one for one in order.left_out if one not in {row[1] for row in pairs}]
-    if unknown:
-        message = f"Nobody has this value: {', '.join(unknown[:5])}."
-        raise errors.Invalid(message, {"left_out": message})
-    return [row[0] for row in pairs]
+    problems: dict[str, str] = {}
+    if not order.token and tokens.set_at(session, action.id) is None:
+        problems["token"] = NOT_SET
+    if order.item_column_id is not None and order.item_column_id not in found.columns:
+        problems["to_column_id"] = GONE
+    if order.due_at and order.due_at <= clock.now():
+        problems["due_at"] = "Choose a time that is still to come."
+    if problems:
+        message = "Some fields need another look." if len(problems) > 1 else next(iter(problems.values()))
+        raise errors.Invalid(message, problems)
 
 
 def draft(session: Session, workflow: Workflow, action: Pushable, order: PushOrder) -> Draft:
@@ -159,11 +164,10 @@ def draft(session: Session, workflow: Workflow, action: Pushable, order: PushOrd
     renderer = ObjectRenderer(text)
     if is_report(action):
         return Draft(1, 0, [_sample(renderer, "All learners", _report_values(session, workflow, action), {})])
-    skip = _skipped(session, workflow, found, order)
-    counts = plan.tally(session, _audience(workflow, action, found, order, None, skip))
-    chosen = rows(_audience(workflow, action, found, order, None, skip))
+    counts = plan.tally(session, _audience(workflow, action, found, order, None))
+    chosen = rows(_audience(workflow, action, found, order, None))
     first = sa.select(chosen.c.row_id).where(chosen.c.reason == "").order_by(chosen.c.row_id).limit(SAMPLES)
-    full = rows(_audience(workflow, action, found, order, text, skip, first))
+    full = rows(_audience(workflow, action, found, order, text, first))
     query = sa.select(full.c.address, full.c["values"], full.c.flags).order_by(full.c.row_id)
     samples = [_sample(renderer, *row) for row in session.execute(query)]
     return Draft(counts.get("", 0), sum(counts.values()) - counts.get("", 0), samples)
@@ -195,25 +199,33 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Pushable
         return known
     if order.token:
         tokens.put(session, action.id, order.token)
-    elif tokens.set_at(session, action.id) is None:
-        raise errors.Invalid(NOT_SET, {"token": NOT_SET})
     found, text = _written(session, workflow, action)
+    check(session, action, found, order)
     made = draft(session, workflow, action, order)
-    if not made.count:
+    if not made.count and not order.due_at:
         raise errors.Invalid("There is nobody to send an object for. Look at the filter and at who is left out.")
     if is_report(action) and made.samples[0].problem:
         raise errors.Invalid(made.samples[0].problem)
+    service.check_number(made.count, order.expected, order.typed)
     now = clock.now()
     run = Run(
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.form_token or None,
-        kind=action.kind, details=text.details, state=HELD, lane=PUSH + target_of(action).host, subject="",
+        kind=action.kind, details=text.details,
+        state=SCHEDULED if order.due_at else HELD, lane=PUSH + target_of(action).host, subject="",
         text=action.text, conditions=text.conditions, filter=action.filter, value_types=text.value_types,
         attributes=text.attributes, time_zone=workflow.time_zone, to_column_id=item_column(found, order), cc=[],
-        bcc=[], skip_rows=_skipped(session, workflow, found, order), leave_out_duplicates=False, track_opens=False,
-        track_clicks=False, release_at=now + timedelta(seconds=settings().undo_seconds), created_at=now,
+        bcc=[], skip_rows=[], left_out=list(order.left_out), leave_out_duplicates=False, track_opens=False,
+        track_clicks=False, due_at=order.due_at,
+        release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
         correlation_id=logs.correlation_id(),
     )  # fmt: skip
-    return service.start(session, action, run, {"to_column_id": run.to_column_id} if order.item_column_id else {})
+    return service.start(session, action, run, defaults_of(run, order))
+
+
+def defaults_of(run: Run, order: PushOrder) -> dict[str, Any]:
+    """Return what the next send form of this action starts with."""
+    chosen = {"to_column_id": run.to_column_id} if order.item_column_id else {}
+    return {**chosen, "exclude": order.exclude, "also": list(order.also)}
 
 
 def plan_report(run_id: int) -> int | None:
@@ -264,7 +276,7 @@ def test_parcel(session: Session, workflow: Workflow, action: Pushable, row_id: 
     renderer, key = ObjectRenderer(text), f"test-{number}"
     if is_report(action):
         return parcel(target, token, renderer.render(_report_values(session, workflow, action), {}), key)
-    chosen = rows(_audience(workflow, action, found, PushOrder(), text, (), [row_id or 0], everybody=True))
+    chosen = rows(_audience(workflow, action, found, PushOrder(), text, [row_id or 0], everybody=True))
     row = session.execute(sa.select(chosen.c["values"], chosen.c.flags)).one_or_none()
     if row is None:
         raise errors.Invalid("This learner is not in the table any more. Choose another one.")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.delivery import details, plan, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.models import MAIL, Message, Run
+from chalicelib.delivery.models import EXCLUDED, MAIL, Message, Run
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.render import Renderer
 from chalicelib.workflows.models import Workflow
@@ -68,6 +68,11 @@ class Receipt:
     samples: list[Sample]
     lane_closed_reason: str
 
+    @property
+    def excluded(self) -> int:
+        """Learners left out by whoever sends it."""
+        return self.counts.get(EXCLUDED, 0)
+
 
 def receipt(
     session: Session, workflow: Workflow, action: Sendable, order: SendOrder, found: sources.Sources
@@ -104,15 +109,15 @@ def _audience(
     """Return whom it is for; `full` with the values and flags of `text`."""
     return Audience(
         workflow_id=action.workflow_id, to_column_id=order.to_column_id, columns=found.columns, filter=action.filter,
-        conditions=text.conditions if full else (), values=text.value_ids if full else (),
-        skip_rows=order.skip_rows, leave_out_duplicates=order.leave_out_duplicates,
+        conditions=text.conditions, values=text.value_ids, with_content=full,
+        skip_rows=order.skip_rows, left_out=order.left_out, leave_out_duplicates=order.leave_out_duplicates,
         label_column_id=found.label_column_id, time_zone=text.time_zone,
     )  # fmt: skip
 
 
 def _samples(session: Session, audience: Audience, text: sources.DraftText) -> list[Sample]:
     """Return the first mails. Whose they are is found first, without the values of all the others."""
-    chosen = rows(replace(audience, values=(), conditions=()))
+    chosen = rows(replace(audience, with_content=False))
     first = select(chosen.c.row_id).where(chosen.c.reason == "").order_by(chosen.c.row_id).limit(SAMPLES)
     found = rows(replace(audience, only_rows=first, leave_out_duplicates=False))
     columns = (found.c.row_id, found.c.address, found.c["values"], found.c.flags)

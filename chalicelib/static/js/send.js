@@ -1,4 +1,4 @@
-// The send page: put a column into the subject, mark fields that have a problem, show only the fields that count.
+// The send pages: put a column into the subject, mark fields that have a problem, show only the fields that count.
 
 import "./repeat.js";
 
@@ -16,8 +16,12 @@ document.querySelector("[data-insert]")?.addEventListener("change", (event) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
+// The number that confirms a large run changes nothing of what the form comes to.
+document.addEventListener("input", (event) => { if (event.target.id === "f-typed") event.stopImmediatePropagation(); }, true);
+
 function showWhatCounts() {
-  document.getElementById("later").hidden = !document.getElementById("when-later").checked;
+  const later = document.getElementById("later");
+  if (later) later.hidden = !document.getElementById("when-later").checked;
   const again = document.getElementById("again");
   if (again) again.hidden = !document.getElementById("when-again").checked;
   const opens = document.getElementById("opens");

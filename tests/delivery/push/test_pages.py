@@ -43,30 +43,39 @@ def test_the_page_says_what_will_be_sent_and_where(feed: Feed, browser: Browser)
 
 
 def test_what_is_left_out_is_counted_before_anything_is_sent(feed: Feed, browser: Browser) -> None:
-    form = {"do": "look", "item_column_id": feed.course.columns["key"], "left_out": "s1\r\ns3"}
-    shown = words(browser.post(send_path(feed), form))
+    form = {"draft": "f", "to_column_id": feed.course.columns["key"], "exclude": "1", "when": "now"}
+    page = browser.follow(browser.post(f"{send_path(feed)}/prepare", {**form, "do": "next"}))
+    assert "Tick those who get nothing this time." in words(page)
+    chosen = {"draft": "f", "step": "who", "shown": ["s1", "s2", "s3", "s4"], "out": ["s1", "s3"]}
+    shown = words(browser.post(f"{send_path(feed)}/prepare", chosen, htmx=True))
+    assert "2 excluded, 2 will be sent" in shown
     assert "2 objects, 2 learners left out" in shown
     assert '"id": "s2"' in shown
 
 
 def test_without_a_token_the_form_comes_back_as_it_was_typed(feed: Feed, browser: Browser) -> None:
-    form = {"do": "send", "item_column_id": feed.course.columns["key"], "left_out": "s1"}
+    form = {"draft": "f", "to_column_id": feed.course.columns["name"], "when": "later", "due_at": "soon"}
     page = browser.post(send_path(feed), form)
+    assert page.status == 422
+    assert 'value="soon"' in page.body
+    page = browser.post(send_path(feed), {**form, "when": "now"})
     assert page.status == 422
     assert "Type the token that the other system gave you." in words(page)
-    assert ">s1</textarea>" in page.body
+    assert f'<option value="{feed.course.columns["name"]}" selected>' in page.body
 
 
-def test_a_value_that_nobody_has_is_told_at_its_field(feed: Feed, browser: Browser) -> None:
-    form = {"do": "send", "token": "t", "item_column_id": feed.course.columns["key"], "left_out": "nobody"}
+def test_a_token_that_was_typed_into_a_refused_form_is_not_lost_and_never_shown(feed: Feed, browser: Browser) -> None:
+    form = {"draft": "f", "token": "s3cret-typed", "when": "later", "due_at": "soon"}
     page = browser.post(send_path(feed), form)
     assert page.status == 422
-    assert "Nobody has this value: nobody." in words(page)
+    assert "s3cret-typed" not in page.body
+    assert "Leave this empty to use it." in words(page)
+    assert browser.post(send_path(feed), {**form, "token": "", "when": "now"}).status == 303
 
 
 def test_the_run_tells_each_answer_in_words_of_its_own(feed: Feed, browser: Browser, cloud: Cloud) -> None:
     feed.other.queue = [(404, {}, b"no such learner")]
-    page = browser.post(send_path(feed), {"do": "send", "token": "s3cret", "form_token": "f"})
+    page = browser.post(send_path(feed), {"token": "s3cret", "draft": "f"})
     assert page.status == 303
     cloud.run(hours=0.2)
     page = browser.follow(page)

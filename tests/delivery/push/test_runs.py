@@ -138,9 +138,6 @@ def test_a_run_is_refused_without_address_token_or_learner(make_feed: MakeFeed) 
     with pytest.raises(errors.Invalid) as refused:
         feed.confirm(token="")
     assert "token" in refused.value.fields
-    with pytest.raises(errors.Invalid) as refused:
-        feed.confirm(item_column_id=feed.course.columns["key"], left_out=("s9",))
-    assert "left_out" in refused.value.fields
     with pytest.raises(errors.Invalid, match="nobody"):
         feed.confirm(item_column_id=feed.course.columns["key"], left_out=("s1", "s2"))
     with database.scope() as session:
