@@ -15,7 +15,7 @@ from chalicelib.delivery.models import BY_LANE, PAUSED, PUSH, RUNNING, Lane, Run
 from chalicelib.schedules import service as schedules
 
 #: One helper after the other, so that the first has begun before there is a next.
-HELP_EVERY = timedelta(seconds=2)
+HELP_EVERY = timedelta(seconds=0.5)
 
 
 def is_push(lane: str) -> bool:

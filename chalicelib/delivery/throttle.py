@@ -94,6 +94,11 @@ class Grant:
     idle_seconds: float = 0.0
 
     @property
+    def idle_share(self) -> float:
+        """How large a part of the time it stood idle, were it always so before slots are reserved."""
+        return self.idle_seconds / (self.idle_seconds + (self.cost * self.spacing).total_seconds())
+
+    @property
     def end(self) -> datetime:
         """The moment of the first slot that is not of these."""
         return self.first + self.cost * self.spacing

@@ -225,7 +225,7 @@ class Worker(ABC, Generic[Letter]):
             if isinstance(result, throttle.Wait):
                 lanes.wait(session, self.lane, result.seconds or 0)
                 return None
-            if self._stint.messages and not self._has_helper and result.idle_seconds > IDLE_SHARE * self._stint.seconds:
+            if self._stint.messages and not self._has_helper and result.idle_share > IDLE_SHARE:
                 self._has_helper = lanes.call_helper(session, self.lane)
         self._stint = Stint(clock.now())
         return result
