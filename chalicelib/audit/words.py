@@ -48,6 +48,7 @@ WORDS = {
     "column_dealt": "added the random groups",
     "column_copied": "copied a column as",
     "column_recomputed": "worked out again",
+    "column_redefined": "changed the formula of",
     "column_retyped": "changed the type of",
     "column_changed": "changed the column",
     "column_renamed": "renamed a column to",

@@ -77,6 +77,8 @@ def _back(request: Request, wish: Wish) -> str:
     if wish.kind == changes.RETYPE:
         step = {"column_id": wish.form.whole("column"), "step": "type", "to": wish.form.get("to")}
         return url_for("tables.show_column_step", **here, **step)
+    if wish.kind == changes.REDEFINE:
+        return url_for("tables.show_column_step", column_id=wish.form.whole("column"), step="formula", **here)
     if wish.kind in {changes.COMPUTE, changes.COPY}:
         return url_for("tables.show_column", column_id=wish.form.whole("column"), **here)
     return url_for("tables.show_table", **here)

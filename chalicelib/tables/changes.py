@@ -21,7 +21,7 @@ from chalicelib.audit import service as audit
 from chalicelib.schedules import service as schedules
 from chalicelib.schedules.jobs import Task, job
 from chalicelib.tables import cells, queries, rows, service, state, store
-from chalicelib.tables.columns import create, forms, groups, keeping, retype
+from chalicelib.tables.columns import create, forms, groups, keeping, redefine, retype
 from chalicelib.tables.models import Column
 from chalicelib.web.request import Values
 from chalicelib.web.templates import zone
@@ -33,7 +33,8 @@ CHANGE = "change_table"
 #: about 2 s on two cores; a page's statements may take 25 s, also when the database is small and has others to serve.
 AT_ONCE = 2_000_000
 
-RETYPE, COMPUTE, COPY, FORMULA, GROUPS = "type", "compute", "copy", "formula", "groups"
+RETYPE, COMPUTE, REDEFINE, COPY = "type", "compute", "redefine", "copy"
+FORMULA, GROUPS = "formula", "groups"
 SET, DELETE, UNDO = "set", "delete", "undo"
 
 
@@ -150,6 +151,14 @@ def _compute(session: Session, workflow: Workflow, user_id: int, wish: Wish) -> 
     return Outcome(done.message, version_id=done.version_id, column_id=column.id)
 
 
+def _redefine(session: Session, workflow: Workflow, user_id: int, wish: Wish) -> Outcome:
+    column = _column(session, workflow, wish)
+    recipe = forms.definition(wish.form, wish.zone, queries.columns(session, workflow.id))
+    may_empty = wish.form.whole("may_empty") or 0
+    version = redefine.carry_out(session, workflow, user_id, column, recipe, may_empty=may_empty)
+    return Outcome(f"“{column.name}” is worked out by the new formula.", version_id=version.id, column_id=column.id)
+
+
 def _copy(session: Session, workflow: Workflow, user_id: int, wish: Wish) -> Outcome:
     made = create.clone(session, workflow, user_id, _column(session, workflow, wish))
     return Outcome(f"This is the copy, “{made.name}”; it is the last column.", column_id=made.id)
@@ -208,7 +217,8 @@ def _undo(session: Session, workflow: Workflow, user_id: int, wish: Wish) -> Out
 
 
 _KINDS: Mapping[str, Callable[[Session, Workflow, int, Wish], Outcome]] = {
-    RETYPE: _retype, COMPUTE: _compute, COPY: _copy, FORMULA: _formula, GROUPS: _groups, SET: _set, DELETE: _delete,
+    RETYPE: _retype, COMPUTE: _compute, REDEFINE: _redefine, COPY: _copy, FORMULA: _formula,
+    GROUPS: _groups, SET: _set, DELETE: _delete,
     UNDO: _undo,
 }  # fmt: skip
 #: What can be said at the form before a job begins.

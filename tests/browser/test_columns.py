@@ -58,6 +58,38 @@ def test_a_formula_is_put_together_and_told(columns: Visit) -> None:
     page.get_by_role("button", name="Add the formula").click()
     expect(page.get_by_text("“quiz 2” minus “quiz 1”")).to_be_visible()
     expect(page.get_by_text("kept up to date", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Change the formula…").click()
+    page.get_by_label("Work out").select_option("sum")
+    page.get_by_role("button", name="Show what happens").click()
+    expect(page.get_by_role("heading", name="What will change")).to_be_visible()
+    columns.check()
+    page.get_by_role("button", name="Use this formula").click()
+    expect(page.get_by_text("sum of “quiz 2”, “quiz 1”", exact=False)).to_be_visible()
+
+
+def test_allowed_values_are_a_list_that_is_put_in_order(columns: Visit) -> None:
+    page = columns.page
+    page.get_by_role("link", name="Add a column").click()
+    page.get_by_label("Name", exact=True).fill("group")
+    page.get_by_role("button", name="Add a value").click()
+    page.keyboard.type("low")
+    page.keyboard.press("Enter")
+    page.keyboard.type("high")
+    page.keyboard.press("Enter")
+    page.keyboard.type("middle")
+    page.get_by_role("button", name="Move middle").focus()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_text("middle is number 2 now.")).to_be_attached()
+    expect(page.get_by_role("button", name="Move middle")).to_be_focused()
+    page.get_by_role("button", name="Move high").drag_to(page.get_by_role("button", name="Move low"))
+    columns.check()
+    page.get_by_role("button", name="Add the column").click()
+    fields = page.get_by_role("list", name="Allowed values").get_by_role("textbox")
+    expect(fields).to_have_count(3)
+    assert [field.input_value() for field in fields.all()] == ["high", "low", "middle"]
+    page.get_by_role("button", name="Take out low").click()
+    page.get_by_role("button", name="Type them as lines").click()
+    assert page.get_by_role("textbox", name="Allowed values").input_value() == "high\nmiddle"
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -224,6 +224,73 @@ def test_a_formula_goes_on_when_its_source_comes_back(lab: Lab) -> None:
     assert lab.values("made") == [7]
 
 
+def test_another_formula_is_shown_before_it_is_used_and_taken_back_with_its_type(lab: Lab, client: Browser) -> None:
+    lab.fill({"sid": "text", "a": "integer", "b": "double"}, [("s1", 1, 2.5), ("s2", 4, None), ("s3", None, 3.0)])
+    lab.formula("sum", ["a"])
+    lab.formula("product", ["made"], "after")
+    page = f"/workflows/{lab.workflow.id}/columns/{lab.ids['made']}/formula"
+    shown = client.get(page)
+    assert "Now it is: sum of “a”." in shown.body
+    assert re.search(rf'value="{lab.ids["a"]}" checked', shown.body)
+    form: dict[str, Any] = {"op": "mean", "sources": [lab.ids["b"], lab.ids["a"]], "keep": "1"}
+    shown = client.post(page, form)
+    assert shown.status == 200
+    assert re.findall(r"<dd>(.*?)</dd>", shown.body) == ["1", "0", "1", "1"]  # 1 → 1.75; 4 → –; none before or after
+    assert "It will hold decimals; it holds whole numbers now." in shown.body
+    assert lab.values("made") == [1, 4, None]
+    seal = re.search(r'name="shown" value="(\w+)"', shown.body)
+    assert seal
+    # Another formula than the one that was shown is shown first; what would be lost meanwhile is said.
+    other = client.post(page, {**form, "ignore_missing": "1", "shown": seal[1], "may_empty": "1"})
+    assert re.findall(r"<dd>(.*?)</dd>", other.body) == ["1", "1", "0", "1"]
+    lab.change(3, "a", 9)
+    lab.change(3, "b", None)
+    refused = client.post(page, {**form, "shown": seal[1], "may_empty": "1"})
+    assert (refused.status, lab.values("made")) == (409, [1, 4, 9])
+    done = client.post(page, {**form, "shown": seal[1], "may_empty": "2"})
+    assert done.status == 303, done.body
+    lab.session.expire_all()
+    assert (lab.column("made").type, lab.values("made")) == ("double", [1.75, None, None])
+    assert lab.values("after") == [1, 4, 9]  # whole numbers can't hold it: it says so and stays
+    lab.change(2, "b", 6.0)
+    assert lab.values("made") == [1.75, 5.0, None]
+    undo = re.search(r'action="([^"]*/history/[^"]*)"', client.follow(done).body)
+    assert undo
+    assert "sum of “a” → mean of “b”, “a”" in client.get(f"/workflows/{lab.workflow.id}/history").body
+    assert client.post(undo[1]).status == 303
+    lab.session.expire_all()
+    assert (lab.column("made").type, lab.values("made")) == ("integer", [1, 4, 9])
+    assert lab.column("made").recipe == {"op": "sum", "sources": [lab.ids["a"]], "keep": True}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"op": "sum", "sources": ["after"]}, "is itself worked out of this column"),
+        ({"op": "sum", "sources": ["made"]}, "is this column itself"),
+        ({"op": "sum", "sources": ["sid"]}, "holds texts"),
+        ({"op": "guess", "sources": ["a"]}, "Choose what should be worked out."),
+        ({"op": "weighted", "sources": ["a"], "weight": "much"}, "Every weight must be a number"),
+        ({"op": "product", "sources": ["a", "b"]}, "too large"),
+    ],
+)
+def test_another_formula_that_can_not_be_worked_out_says_so_at_its_field(
+    lab: Lab, client: Browser, fields: dict[str, Any], words: str
+) -> None:
+    lab.fill({"sid": "text", "a": "integer", "b": "integer"}, [("s1", 2**40, 2**40)])
+    lab.formula("sum", ["a"])
+    lab.formula("sum", ["made"], "after")
+    form = {**fields, "sources": [lab.ids[name] for name in fields["sources"]]}
+    if "weight" in form:
+        form[f"weight-{lab.ids['a']}"] = form.pop("weight")
+    page = client.post(f"/workflows/{lab.workflow.id}/columns/{lab.ids['made']}/formula", form)
+    assert page.status == 422
+    assert words in page.body
+    assert lab.values("made") == [2**40]
+    missing = f"/workflows/{lab.workflow.id}/columns/{lab.ids['a']}/formula"
+    assert {client.get(missing).status, client.post(missing, form).status} == {404}
+
+
 @pytest.mark.parametrize(
     ("op", "sources", "words"),
     [

@@ -75,11 +75,16 @@ async function save(line, before) {
   document.querySelector(`tr[data-column="${column}"] .handle`)?.focus();
 }
 
+function moved(line, before) {
+  if (line.matches("tr")) save(line, before);
+  else line.dispatchEvent(new CustomEvent("moved", { bubbles: true }));
+}
+
 document.addEventListener("pointerdown", (event) => {
   const handle = event.target.closest?.(".handle");
   if (!handle || event.button !== 0) return;
   const line = handle.closest("tr, li");
-  drag(event, handle, line, (before) => { if (line.matches("tr")) save(line, before); });
+  drag(event, handle, line, (before) => moved(line, before));
 });
 
 document.addEventListener("keydown", (event) => {
@@ -93,7 +98,7 @@ document.addEventListener("keydown", (event) => {
   if (to === lines.indexOf(line)) return;
   put(line, to);
   handle.focus();
-  if (line.matches("tr")) save(line, lines);
+  moved(line, lines);
 });
 
 // A menu opens under its button, or above it where there is no room.

@@ -117,11 +117,33 @@ def _initial(typed: str, kind: str, allowed: list[Any] | None, zone: ZoneInfo) -
 
 
 def formula(form: Values, zone: ZoneInfo, columns: Sequence[Column]) -> tuple[Details, Recipe]:
-    """Read the form of a formula column; the sources come in the order of the form.
+    """Read the form of a new formula column.
 
     Raises errors.Invalid with a message for each field that does not fit.
     """
     reader = Reader(form, zone)
+    recipe = _recipe(reader, columns)
+    details = reader.details("text")
+    reader.finish()
+    assert recipe is not None, "what is missing was said"
+    return details, recipe
+
+
+def definition(form: Values, zone: ZoneInfo, columns: Sequence[Column]) -> Recipe:
+    """Read the form of a formula alone.
+
+    Raises errors.Invalid with a message for each field that does not fit.
+    """
+    reader = Reader(form, zone)
+    recipe = _recipe(reader, columns)
+    reader.finish()
+    assert recipe is not None, "what is missing was said"
+    return recipe
+
+
+def _recipe(reader: Reader, columns: Sequence[Column]) -> Recipe | None:
+    """Read a formula; the sources come in the order of the form. None when no operation is chosen."""
+    form = reader.form
     operation = recipes.OPERATIONS.get(form.get("op"))
     known = {str(column.id) for column in columns}
     sources = list(dict.fromkeys(int(key) for key in form.all("sources") if key in known))
@@ -133,14 +155,20 @@ def formula(form: Values, zone: ZoneInfo, columns: Sequence[Column]) -> tuple[De
     separator = form.get("separator", " ")
     if len(separator) > MAX_SEPARATOR_LENGTH:
         reader.problems["separator"] = f"Use at most {MAX_SEPARATOR_LENGTH} characters."
-    details = reader.details("text")
-    reader.finish()
-    assert operation is not None, "checked before"
-    recipe = Recipe(
+    if operation is None:
+        return None
+    return Recipe(
         operation.name, tuple(sources), form.checked("ignore_missing") and operation.may_ignore,
         form.checked("keep"), weights, separator,
     )  # fmt: skip
-    return details, recipe
+
+
+def defined(recipe: Recipe) -> dict[str, str]:
+    """Return the fields of the form as they say this formula; its columns are those that are ticked."""
+    fields = {"op": recipe.op, "separator": recipe.separator}
+    fields |= {f"weight-{key}": f"{weight:g}" for key, weight in zip(recipe.sources, recipe.weights, strict=False)}
+    ticks = {"ignore_missing": recipe.ignore_missing, "keep": recipe.keep}
+    return fields | {name: "1" for name, ticked in ticks.items() if ticked}
 
 
 def _weight(reader: Reader, key: int) -> float:

@@ -121,12 +121,12 @@ def preview(session: Session, workflow: Workflow, column: Column, choice: str) -
     new_type = type_of(column, choice)
     _use_time_zone(session, workflow)
     source, made = _source(column, choice)
-    label = _label(session, workflow.id, column)
+    called = label(session, workflow.id, column)
     old = f"o.c{column.id}"
     found = session.execute(
         text(f"""
             WITH converted AS MATERIALIZED (
-                SELECT o.row_id, {label} AS label, {old} AS old, r.v, {made} AS new
+                SELECT o.row_id, {called} AS label, {old} AS old, r.v, {made} AS new
                 FROM {store.table(workflow.id)} AS o {source})
             SELECT count(*) AS total, count(*) - count(old) AS missing, count(new) AS kept,
                    count(v) - count(new) AS lost, count(old) - count(v) AS emptied,
@@ -140,11 +140,11 @@ def preview(session: Session, workflow: Workflow, column: Column, choice: str) -
         new_type, found["total"], found["missing"], found["kept"], found["lost"], found["emptied"],
         [(sample[0] or "", sample[1]) for sample in found["samples"]],
         _refusal(column, found["lost"] + found["emptied"], found["shared"]) or rubrics.refusal(session, column.id),
-        _broken(session, workflow, column, new_type),
+        broken(session, workflow, column, new_type),
     )  # fmt: skip
 
 
-def _label(session: Session, workflow_id: int, column: Column) -> str:
+def label(session: Session, workflow_id: int, column: Column) -> str:
     """Return SQL for what a learner is called: the value of the first key, of another column if there is one."""
     keys = [key for key in queries.columns(session, workflow_id) if key.is_key]
     key = next((key for key in keys if key.id != column.id), column)
@@ -162,7 +162,8 @@ def _refusal(column: Column, gaps: int, shared: int) -> str:
     return ""
 
 
-def _broken(session: Session, workflow: Workflow, column: Column, new_type: str) -> list[str]:
+def broken(session: Session, workflow: Workflow, column: Column, new_type: str) -> list[str]:
+    """Return the filters and conditions that a column of another type would block, in words."""
     infos: dict[int, ColumnInfo] = queries.infos(session, workflow.id)
     infos[column.id] = replace(infos[column.id], type=new_type, allowed_values=None)
     used = actions.of_column(session, workflow.id, column.id)

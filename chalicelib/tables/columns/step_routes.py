@@ -1,6 +1,10 @@
-"""What is done with one column: another type, a copy, a list of its values, working it out again, taking it out."""
+"""What is done with one column: another type or formula, a copy, a list of its values, taking it out."""
 
 from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
 
 from chalice import Blueprint
 
@@ -8,7 +12,7 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.tables import cells, changes, queries
 from chalicelib.tables.change_routes import make
-from chalicelib.tables.columns import lists, remove, retype, settings, uses
+from chalicelib.tables.columns import forms, lists, recipes, redefine, remove, retype, settings, uses
 from chalicelib.tables.columns.routes import NO_TABLE, undo_of
 from chalicelib.tables.models import Column
 from chalicelib.tables.routes import zone_of
@@ -31,6 +35,8 @@ def show_column_step(request: Request, column_id: int, step: str) -> Answer:
     column = _column(request, column_id)
     if step == "type":
         return _show_type(request, column)
+    if step == "formula":
+        return _show_formula(request, column)
     if step == "restrict":
         return _show_values(request, column)
     if step == "delete":
@@ -72,6 +78,7 @@ def do_column_step(request: Request, column_id: int, step: str) -> Answer:
     column = _column(request, column_id)
     do = {
         "type": _change_type, "restrict": _restrict, "delete": _delete, "copy": _copy, "compute": _compute,
+        "formula": _redefine,
     }.get(step)  # fmt: skip
     if do is None:
         raise errors.NotFound
@@ -83,6 +90,54 @@ def _change_type(request: Request, column: Column) -> Answer:
         return make(request, changes.RETYPE, column=column.id)
     except (errors.Conflict, errors.Invalid) as error:
         return _show_type(request, column, error.message)
+
+
+def _show_formula(
+    request: Request, column: Column, *, message: str = "", problems: Mapping[str, str] | None = None
+) -> Answer:
+    """Show the formula, or what was typed in its form; with a form that can be worked out, what that would change."""
+    recipe = recipes.formula(column.recipe)
+    if recipe is None:
+        raise errors.NotFound
+    columns = queries.columns(request.session, request.workflow.id)
+    form, ticked, found = request.form.as_dict(), request.form.all("sources"), None
+    if not form:
+        form, ticked = forms.defined(recipe), [str(key) for key in recipe.sources]
+    elif not problems:
+        try:
+            wanted = forms.definition(request.form, zone_of(request), columns)
+            found = redefine.preview(request.session, request.workflow, column, wanted)
+        except errors.Invalid as error:
+            problems = error.fields
+    order = [*ticked, *(str(other.id) for other in columns if str(other.id) not in ticked)]
+    return render(
+        "tables/columns/formula.html", status=422 if problems else 409 if message else 200, column=column, form=form,
+        problems=problems or {}, message=message, preview=found, ticked=ticked, type_names=cells.TYPE_NAMES,
+        sources=sorted((other for other in columns if other.id != column.id), key=lambda c: order.index(str(c.id))),
+        operations=recipes.OPERATIONS, shown=_typed(request),
+        made=recipes.words(column.recipe, {other.id: other.name for other in columns}),
+    )  # fmt: skip
+
+
+def _typed(request: Request) -> str:
+    """Return a short text that says which formula was typed."""
+    told = {"op", "sources", "separator", "ignore_missing", "keep"}
+    fields = {
+        name: values for name, values in request.form.lists().items() if name in told or name.startswith("weight-")
+    }
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _redefine(request: Request, column: Column) -> Answer:
+    """Show what the typed formula would change; save it once just that was shown."""
+    if request.form.get("shown") != _typed(request):
+        return _show_formula(request, column)
+    try:
+        return make(request, changes.REDEFINE, column=column.id)
+    except errors.Conflict as error:
+        return _show_formula(request, column, message=error.message)
+    except errors.Invalid as error:
+        return _show_formula(request, column, problems=error.fields or {"sources": error.message})
 
 
 def _to_list(request: Request, flash: Flash) -> Answer:

@@ -55,6 +55,8 @@ def _values(event_type: str, detail: Mapping[str, Any]) -> list[str]:
     if event_type == "column_retyped":
         lost = f"{count(detail['lost'], 'value')} lost" if detail.get("lost") else ""
         return [f"{_type(detail['old'])} → {_type(detail['new'])}", lost]
+    if event_type == "column_redefined":
+        return [f"{_cut(detail['old'])} → {_cut(detail['new'])}", f"{count(detail['cells'], 'cell')} changed"]
     if event_type == "column_changed" and "before" in detail:
         before, after = detail["before"], detail["after"]
         changed = [word for key, word in _SETTINGS.items() if before.get(key) != after.get(key)]
