@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 import io
+import re
 from typing import Any
+from zipfile import ZipFile
 
+import pytest
 from openpyxl import Workbook
 
 from tests.tables.conftest import Course, fields
@@ -69,6 +72,48 @@ def test_titles_above_the_column_names_are_skipped_and_told(course: Course, aws:
     content = workbook(Marks=[["Marks of 2026", None], ["Group 3", None], ["sid", "x"], [1, 2]])
     body = said(course, course.read(content, "class.xlsx"))
     assert "Above the column names 2 lines “Marks of 2026”, “Group 3” were skipped." in body
+
+
+def test_what_looks_like_a_title_can_hold_the_column_names(course: Course, aws: str) -> None:
+    page = course.read("sid,,\nname,of,group\n1,2,3\n")
+    assert "line “sid” was skipped" in said(course, page)
+    assert "Read the file differently" in said(course, page)
+    course.browser.post(f"{page}/read", {"titles": "keep"})
+    course.work()
+    body = said(course, page)
+    assert "2 rows and 3 columns" in body
+    assert "skipped" not in body.partition("What was repaired")[2].partition("</ul>")[0]
+    assert re.search(r'<option value="keep" selected', course.browser.follow(course.browser.get(page)).body)
+
+
+@pytest.mark.parametrize("prefix", ["", "x:"])
+def test_cells_whose_formula_has_no_stored_value_are_named(course: Course, aws: str, prefix: str) -> None:
+    rows = [["sid", "total", "note"], *[[f"s{n}", f"=B{n}*2" if n > 3 else n, f'="<{n}>"'] for n in range(1, 6)]]
+    content = workbook(**{"Other": [["a"]], "Q & A": rows})
+    if prefix:  # as other programs write the same
+        content = renamed(content, prefix)
+    page = course.read(content, "class.xlsx")
+    course.browser.post(f"{page}/read", {"sheet": "Q & A"})
+    course.work()
+    body = said(course, page)
+    assert "7 cells hold formulas without a stored value (C2, C3, C4, B5, C5, …) and arrive without a value." in body
+    assert "save it there, and upload it again" in body
+    course.browser.post(f"{page}/read", {"sheet": "Other"})
+    course.work()
+    assert "without a stored value" not in said(course, page)
+
+
+def renamed(content: bytes, prefix: str) -> bytes:
+    """The same workbook with a prefix to the names in its sheets, which means nothing."""
+    out = io.BytesIO()
+    with ZipFile(io.BytesIO(content)) as old, ZipFile(out, "w") as new:
+        for name in old.namelist():
+            part = old.read(name)
+            if name.startswith("xl/worksheets/"):
+                part = re.sub(rb"<(/?)(\w)", rb"<\1" + prefix.encode() + rb"\2", part)
+                part = part.replace(b"xmlns=", f"xmlns:{prefix[:-1]}=".encode())
+            new.writestr(name, part)
+    return out.getvalue()
 
 
 def test_a_table_of_one_column_has_no_title(course: Course, aws: str) -> None:

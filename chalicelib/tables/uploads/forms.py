@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from chalicelib import errors
-from chalicelib.tables.uploads import decode, layout, plan
+from chalicelib.tables.uploads import decode, layout, plan, reading
 from chalicelib.web.request import Values
 
 #: A page's answer has 6 MB at most; this many changes stay well below.
@@ -50,6 +50,7 @@ def options(form: Values, time_zone: str) -> dict[str, Any]:
         "time_zone": "" if zone == time_zone else _one_of(zone, available_timezones()),
         "area": form.get("area").strip()[:40], "skip": _lines(form.whole("skip")),
         "skip_end": _lines(form.whole("skip_end")), "missing": list(dict.fromkeys(missing))[:MAX_MISSING_WORDS],
+        "titles": _one_of(form.get("titles"), {reading.KEEP}),
     }  # fmt: skip
 
 

@@ -106,13 +106,19 @@ def first_choices(understood: Mapping[str, Any]) -> dict[str, Any]:
     complete = [column for column in understood["columns"] if column["unique"] and not column["blanks"]]
     named = [column for column in complete if names.is_key_word(column["name"])]
     # A name or a mark may be different for everybody by chance, so only the best one is proposed then.
-    usable = named[:2] or complete[:1] or [column for column in understood["columns"] if column["unique"]][:1]
+    usable = _best(named) or complete[:1] or [column for column in understood["columns"] if column["unique"]][:1]
     keys = {column["number"] for column in usable}
     for column in understood["columns"]:
         columns[str(column["number"])] = {
             "name": column["name"], "kind": column["kind"], "load": True, "key": column["number"] in keys,
         }  # fmt: skip
     return {"columns": columns, "add_number": not keys}
+
+
+def _best(named: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the first column and a second one: addresses, which other systems know too, before other numbers."""
+    second = [column for column in named[1:] if "mail" in column["name"].casefold()] or named[1:]
+    return [*named[:1], *second[:1]]
 
 
 def read_columns(understood: Mapping[str, Any], chosen: Mapping[str, Any]) -> list[Wanted]:

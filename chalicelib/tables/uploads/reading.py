@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.tables import names
-from chalicelib.tables.uploads import decode, excel, kinds, layout, staging
+from chalicelib.tables.uploads import decode, excel, kinds, layout, staging, unworked
 
+KEEP = "keep"
 EXPLAINED_KEYS = 3
 #: Columns whose different values are counted when none tells learners apart.
 CANDIDATES = 20
@@ -26,7 +27,8 @@ class Options:
 
     `area` is a range of cells of a sheet, `skip` and `skip_end` are lines above the header and at the end, `decimal` is
     the mark in numbers, `dates` what comes first in 31/12/2026 (day or month), `time_zone` where times without an
-    offset were written down, `missing` the words that mean "no value".
+    offset were written down, `missing` the words that mean "no value"; `titles` is "keep" where what looks like
+    titles above the column names is not to be skipped.
     """
 
     encoding: str = ""
@@ -40,6 +42,7 @@ class Options:
     skip: int = 0
     skip_end: int = 0
     missing: tuple[str, ...] = ()
+    titles: str = ""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Options:
@@ -59,6 +62,7 @@ class Text:
     texts: frozenset[int] = frozenset()
     facts: dict[str, Any] = field(default_factory=dict)
     repairs: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def read(
@@ -77,7 +81,7 @@ def read(
     Raises errors.Invalid when the file is no table; its message says where.
     """
     source = _text(path, options)
-    if not options.skip:
+    if not options.skip and options.titles != KEEP:
         _skip_titles(source)
     found = layout.header(source.path, source.start, source.delimiter, source.quote)
     report(15, "Copying the rows")
@@ -112,7 +116,8 @@ def read(
         raise errors.Invalid("The file has column names but no rows.")
     _explain_keys(session, upload_id, columns)
     return {
-        **source.facts, "rows": filled, "columns": columns, "repairs": source.repairs, "time_zone": zone,
+        **source.facts, "rows": filled, "columns": columns, "repairs": source.repairs,
+        "warnings": source.warnings, "time_zone": zone,
         "sample": staging.first_rows(session, upload_id, len(found)),
         "near_keys": _near_keys(session, upload_id, columns),
     }  # fmt: skip
@@ -127,6 +132,7 @@ def _skip_titles(source: Text) -> None:
     shown = ", ".join(f"“{title[:60]}”" for title in found)
     lines = "the line" if len(found) == 1 else f"{len(found)} lines"
     source.repairs.append(f"Above the column names {lines} {shown} {'was' if len(found) == 1 else 'were'} skipped.")
+    source.facts["titles"] = len(found)
 
 
 def _text(path: Path, options: Options) -> Text:
@@ -145,7 +151,9 @@ def _sheet(path: Path, options: Options) -> Text:
     target, part = path.with_suffix(".sheet"), excel.area(options.area)
     sheet = excel.to_csv(path, target, options.sheet, part, options.skip, options.skip_end)
     facts = {"format": "excel", "sheet": sheet.name, "sheets": sheet.names, "encoding": "utf-8", "delimiter": ","}
-    return Text(target, layout.begin(target, 0), ",", texts=sheet.texts, facts=facts)
+    empty = unworked.find(path, sheet.name)
+    warnings = [empty.words] if empty else []
+    return Text(target, layout.begin(target, 0), ",", texts=sheet.texts, facts=facts, warnings=warnings)
 
 
 def _copy(session: Session, upload_id: int, source: Text, width: int) -> int:

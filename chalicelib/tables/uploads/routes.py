@@ -220,6 +220,9 @@ def _confirm(request: Request, upload: Upload) -> Answer:
     if upload.state in {IMPORTING, DONE}:
         return _away(request, upload)  # a second click
     form = request.form
+    if form.get("rows") == "left":
+        service.choose_match(request.session, upload, {"rows": "left"})
+        return _to(request, upload, CHECK)
     try:
         service.confirm(
             request.session, request.user.id, upload, may_drop=form.checked("may_drop"), unmark=form.wholes("unmark")
