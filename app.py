@@ -34,6 +34,7 @@ from chalicelib.delivery.archives.routes import bp as archives
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.schedule_routes import bp as schedules
+from chalicelib.delivery.timeline_routes import bp as timelines
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.exchange.routes import bp as exchange
 from chalicelib.logs import logger
@@ -100,6 +101,7 @@ BLUEPRINTS = (
     survey_answers,
     surveys,
     tables,
+    timelines,
     tracking,
     uploads,
     versions,

@@ -71,6 +71,9 @@ class Settings:
     max_upload_mb: Annotated[int, "The largest file that can be uploaded, in MB"] = 200
     max_mail_mb: Annotated[int, "The largest mail, files included, in MB; most mail boxes take 20 to 25"] = 20
     kept_versions_mb: Annotated[int, "MB that the earlier tables of all workflows may take; the oldest go first"] = 2000
+    event_days: Annotated[int, "Days for which events of the log are kept; then they go to the bucket. 0: for ever"] = (
+        730
+    )
     google_sheets_url: Annotated[str, "Where Google Sheets are fetched from"] = "https://docs.google.com"
     min_repeat_minutes: Annotated[int, "Minutes that must lie between two times of a repeated sending"] = 15
     push_hosts: Annotated[str, "Hosts in private networks that JSON may be sent to: a.example,b.example"] = ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import Any
 
 from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.audit import jobs, queries
+from chalicelib.audit import forms, jobs, queries
 from chalicelib.audit.queries import PAGE_SIZE, Search
 from chalicelib.audit.words import WORDS
 from chalicelib.aws import files
@@ -40,36 +39,20 @@ def show_all_events(request: Request) -> Answer:
 def _list(request: Request, workflow_id: int | None) -> Answer:
     problems: dict[str, str] = {}
     try:
-        search = _search(request, workflow_id)
+        search = forms.search(request.query, workflow_id, request.user.time_zone)
     except errors.Invalid as error:
         search, problems = Search(workflow_id, time_zone=request.user.time_zone), error.fields
     found = queries.lines(
         request.session, search, before=request.query.whole("before") or 0, limit=PAGE_SIZE + 1
     )  # fmt: skip
     # What was looked for stays in the links to older lines and in the fields.
-    asked = {name: value for name, value in request.query.as_dict().items() if name != "before" and value}
+    asked = {name: value for name, value in request.query.as_dict().items() if name in jobs.ASKED and value}
     return render(
         "audit/list.html", status=422 if problems else 200, lines=found[:PAGE_SIZE], search=search, asked=asked,
-        problems=problems, people=queries.people(request.session, workflow_id), words=sorted(set(WORDS.values())),
+        problems=problems, outcomes=forms.OUTCOMES, people=queries.people(request.session, workflow_id),
+        words=sorted(set(WORDS.values())),
         older=found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None, is_all=workflow_id is None,
     )  # fmt: skip
-
-
-def _search(request: Request, workflow_id: int | None) -> Search:
-    values = request.form if request.method == "POST" else request.query
-    return Search(
-        workflow_id, text=values.get("text").strip()[:200], words=values.get("words"),
-        user_id=values.whole("user") or 0, action_id=values.whole("action") or 0, run_id=values.whole("run") or 0,
-        since=_day(values.get("since"), "since"), until=_day(values.get("until"), "until"),
-        time_zone=request.user.time_zone,
-    )  # fmt: skip
-
-
-def _day(text: str, name: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise errors.Invalid("A day was expected.", {name: "Write a day as 2026-03-31."}) from None
 
 
 @page(bp, LOG + "/{event_id}", role=WorkflowRole.VIEWER)
@@ -107,7 +90,7 @@ def _facts(detail: dict[str, Any]) -> list[tuple[str, str]]:
 def download_log(request: Request) -> Answer:
     """Have the lines that are looked for written into a file, and go where it is waited for."""
     asked = {name: value for name, value in request.form.as_dict().items() if name in jobs.ASKED and value}
-    _search(request, request.workflow.id)  # what can't be read is told now
+    forms.search(request.form, request.workflow.id, request.user.time_zone)  # what can't be read is told now
     job = schedules.enqueue(
         request.session, jobs.EXPORT, {"asked": asked, "time_zone": request.user.time_zone},
         workflow_id=request.workflow.id, user_id=request.user.id,

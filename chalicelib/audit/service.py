@@ -6,12 +6,12 @@ from collections.abc import Collection
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
-from chalicelib.audit import origins
+from chalicelib.audit import origins, personal, words
 from chalicelib.audit.models import Event
 
 
@@ -23,16 +23,35 @@ def record(
     user_id: int | None = None,
     action_id: int | None = None,
     run_id: int | None = None,
+    message_id: int | None = None,
     **detail: Any,
 ) -> Event:
-    """Add an event in the caller's transaction, so that the log says exactly what was committed."""
+    """Add an event in the caller's transaction, so that the log says exactly what was committed.
+
+    Of the details `row_id` is the learner it is about; those that `personal` lists for the type are kept apart.
+    """
+    own = personal.NAMES.get(event_type, frozenset())
     event = Event(
         at=clock.now(), type=event_type, workflow_id=workflow_id, user_id=user_id,
-        action_id=action_id, run_id=run_id, origin=origins.current(), correlation_id=logs.correlation_id(),
-        detail=detail,
+        action_id=action_id, run_id=run_id, row_id=detail.get("row_id"), message_id=message_id,
+        origin=origins.current(), outcome=words.outcome(event_type, detail), correlation_id=logs.correlation_id(),
+        detail={name: value for name, value in detail.items() if name not in own},
+        personal={name: value for name, value in detail.items() if name in own},
     )  # fmt: skip
     session.add(event)
     return event
+
+
+def forget_learners(session: Session, workflow_id: int, row_ids: Collection[int] | None = None) -> int:
+    """Take what is the learners' own out of the events about these rows (None: all); return how many events it was."""
+    query = """
+        UPDATE ontask.event SET personal = '{}', row_id = NULL, detail = detail - 'row_id'
+        WHERE workflow_id = :workflow_id AND (row_id = ANY(CAST(:row_ids AS bigint[]))
+              OR CAST(:row_ids AS bigint[]) IS NULL AND (row_id IS NOT NULL OR personal <> '{}'))
+        RETURNING id
+    """
+    values = {"workflow_id": workflow_id, "row_ids": None if row_ids is None else list(row_ids)}
+    return len(session.execute(text(query), values).all())
 
 
 def get(session: Session, workflow_id: int, event_id: int) -> Event:

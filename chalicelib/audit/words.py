@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 WORDS = {
     "workflow_created": "created the workflow",
     "workflow_renamed": "renamed the workflow",
@@ -103,6 +106,15 @@ WORDS = {
     "run_cancelled": "cancelled the rest of a sending",
     "run_retried": "queued failed mails again",
     "run_done": "finished sending",
+    "message_sent": "sent a mail of",
+    "report_sent": "sent the report",
+    "object_sent": "sent an object of",
+    "message_failed": "could not send a mail of",
+    "object_failed": "could not send an object of",
+    "message_opened": "noted that a learner opened a mail of",
+    "link_clicked": "noted that a learner followed a link of",
+    "message_bounced": "noted that a mail came back of",
+    "message_complained": "noted that a learner marked as spam a mail of",
     "run_failed": "could not go on sending",
     "message_sent_again": "sent a mail in doubt again",
     "messages_unknown": "could not tell whether some mails went out",
@@ -128,6 +140,19 @@ WORDS = {
     "became_instructor": "became an instructor by the word of an LMS",
     "launch_refused": "sent somebody from an LMS who was refused",
 }
+
+
+#: What an event of such a type says went wrong; of the others the detail `outcome` tells, if anything does.
+_TROUBLE = ("_failed", "_refused", "_bounced", "_complained", "_unknown", "_blocked")
+WENT_WRONG = "failed"
+
+
+def outcome(event_type: str, detail: Mapping[str, Any]) -> str:
+    """Return how it went: empty when all went well."""
+    if event_type.endswith(_TROUBLE):
+        return WENT_WRONG
+    told = str(detail.get("outcome", ""))
+    return "" if told in {"open", "done"} else told
 
 
 def said(event_type: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, metrics
-from chalicelib.delivery import counters, outbox
+from chalicelib.delivery import counters, hits, outbox
 from chalicelib.delivery.links import LIFETIME
 from chalicelib.delivery.models import BOUNCED, COMPLAINED, DELIVERED, RANKS, Proof
 from chalicelib.delivery.news import News, NotOurs, ProbeNews, read
@@ -28,18 +28,18 @@ _RECORD = text("""
         SELECT n.*, m.recipient, r.cc, r.bcc
         FROM jsonb_to_recordset(CAST(:news AS jsonb)) AS n (
             message_id bigint, type text, at timestamptz, state text, rank bigint, reason text, suppress text,
-            addresses jsonb, detail jsonb)
+            addresses jsonb, detail jsonb, is_machine boolean)
         JOIN ontask.message m ON m.id = n.message_id JOIN ontask.run r ON r.id = m.run_id
         WHERE n.type NOT IN ('open', 'click') OR coalesce(m.sent_at, m.claimed_at, n.at) > :oldest
     ), locked AS MATERIALIZED (
-        SELECT id FROM ontask.message WHERE id IN (SELECT message_id FROM news) ORDER BY id FOR NO KEY UPDATE
+        SELECT id, rank FROM ontask.message WHERE id IN (SELECT message_id FROM news) ORDER BY id FOR NO KEY UPDATE
     ), added AS (
-        INSERT INTO ontask.mail_event (message_id, type, at, detail)
-        SELECT n.message_id, n.type, n.at, n.detail FROM news n JOIN locked l ON l.id = n.message_id
-        ON CONFLICT DO NOTHING RETURNING message_id, type, at
+        INSERT INTO ontask.mail_event (message_id, type, at, detail, is_machine)
+        SELECT n.message_id, n.type, n.at, n.detail, n.is_machine FROM news n JOIN locked l ON l.id = n.message_id
+        ON CONFLICT DO NOTHING RETURNING id, message_id, type, at
     ), fresh AS (
         -- A bounce of a copy says nothing about the learner's mail.
-        SELECT DISTINCT ON (a.message_id, a.type, a.at) a.message_id, a.type, a.at, n.state, n.reason, n.suppress,
+        SELECT DISTINCT ON (a.message_id, a.type, a.at) a.id, a.message_id, a.type, a.at, n.state, n.reason, n.suppress,
                n.addresses, n.recipient,
                CASE WHEN n.type IN ('bounce', 'complaint') AND NOT n.addresses ? lower(n.recipient)
                          AND n.addresses <@ (n.cc || n.bcc) AND n.addresses <> '[]'
@@ -51,10 +51,7 @@ _RECORD = text("""
                (array_agg(reason ORDER BY rank DESC, at))[1] AS reason,
                min(at) FILTER (WHERE type IN ('send', 'delivery')) AS sent_at,
                min(at) FILTER (WHERE type = 'delivery') AS delivered_at,
-               min(at) FILTER (WHERE type IN ('open', 'click')) AS opened_at,
-               count(*) FILTER (WHERE type = 'open') AS opens,
-               min(at) FILTER (WHERE type = 'click') AS clicked_at,
-               count(*) FILTER (WHERE type = 'click') AS clicks,
+               array_agg(id) FILTER (WHERE type IN ('open', 'click')) AS hits,
                min(at) FILTER (WHERE type IN ('bounce', 'complaint', 'reject') AND rank > 0) AS ended_at
         FROM fresh GROUP BY message_id
     ), suppressed AS (
@@ -63,18 +60,35 @@ _RECORD = text("""
         FROM fresh f, jsonb_array_elements_text(f.addresses) AS a (address)
         WHERE f.suppress <> '' AND a.address <> :safe ORDER BY a.address, f.at
         ON CONFLICT DO NOTHING
-    )
+    ), changed AS (
     UPDATE ontask.message m SET
         state = CASE WHEN t.rank > m.rank THEN t.state ELSE m.state END,
         reason = CASE WHEN t.rank > m.rank THEN t.reason ELSE m.reason END,
         rank = greatest(m.rank, t.rank),
         sent_at = coalesce(m.sent_at, t.sent_at, CASE WHEN t.rank >= :sent THEN m.claimed_at END),
         delivered_at = least(m.delivered_at, t.delivered_at),
-        opened_at = least(m.opened_at, t.opened_at), open_count = m.open_count + t.opens,
-        clicked_at = least(m.clicked_at, t.clicked_at), click_count = m.click_count + t.clicks,
         ended_at = CASE WHEN t.rank > m.rank THEN t.ended_at ELSE m.ended_at END
     FROM told t WHERE m.id = t.message_id
-    RETURNING m.id, m.run_id, t.opens, CASE WHEN t.rank > 0 THEN t.state END AS told
+    RETURNING m.id, m.run_id, m.row_id, t.hits, CASE WHEN t.rank > 0 THEN t.state END AS told, t.rank, m.claimed_at
+    ), happened AS (
+        -- Of a mail in doubt this is the first that is heard; the sender has told of all others.
+        SELECT c.*, 'message_sent' AS type, coalesce(t.sent_at, c.claimed_at) AS at, '' AS reason
+        FROM changed c JOIN locked l ON l.id = c.id JOIN told t ON t.message_id = c.id
+        WHERE l.rank < :sent AND c.rank >= :sent
+        UNION ALL
+        SELECT c.*, 'message_' || CASE f.type WHEN 'bounce' THEN 'bounced' ELSE 'complained' END, f.at, f.reason
+        FROM changed c JOIN fresh f ON f.message_id = c.id WHERE f.type IN ('bounce', 'complaint') AND f.rank > 0
+    ), logged AS (
+        INSERT INTO ontask.event (at, type, workflow_id, action_id, run_id, row_id, message_id, origin, outcome,
+                                  correlation_id, detail, personal)
+        SELECT h.at, CASE WHEN h.type = 'message_sent' AND r.kind = 'email_report' THEN 'report_sent' ELSE h.type END,
+               r.workflow_id, r.action_id, h.run_id, nullif(h.row_id, 0), h.id, 'mail service',
+               CASE WHEN h.type = 'message_sent' THEN '' ELSE 'failed' END, r.correlation_id, CAST('{}' AS jsonb),
+               CASE WHEN h.reason = '' THEN CAST('{}' AS jsonb) ELSE jsonb_build_object('reason', h.reason) END
+        FROM happened h JOIN ontask.run r ON r.id = h.run_id
+        ON CONFLICT DO NOTHING
+    )
+    SELECT id, run_id, hits, told FROM changed
 """).bindparams(sent=RANKS["sent"])
 
 # The claim of the latest message of each configuration set that an SES event came for: evidence for later doubts.
@@ -129,8 +143,8 @@ def record(session: Session, found: Sequence[News | ProbeNews]) -> None:
     if counted := {metric: told[state] for state, metric in METRICS.items() if told[state]}:
         database.after_commit(session, lambda: metrics.put(counted))
     runs = sorted({row.run_id for row in changed})
-    if any(row.opens for row in changed):
-        counters.write_opens(session, [row.id for row in changed if row.opens])
+    if fresh := [hit for row in changed for hit in row.hits or ()]:
+        counters.write_opens(session, hits.count(session, fresh))
     if runs and told_by_ses:
         outbox.finish(session, runs=runs)
 

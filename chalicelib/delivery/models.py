@@ -140,8 +140,8 @@ class Message(Base):
     """One mail to one learner, or one object to another system; made from `values` and `flags`, frozen by planning.
 
     `lease_until`: until then the worker that claimed it may hand it over. `in_doubt_at`: when nobody could say
-    whether it was sent. `rank`: see RANKS. `retry_at`: when one that is WAITING is tried again; `answer`: what the
-    other system said to an object.
+    whether it was sent. `rank`: see RANKS. `machine_count`: opens and clicks of programs, which are in no other count.
+    `retry_at`: when one that is WAITING is tried again; `answer`: what the other system said to an object.
     """
 
     __tablename__ = "message"
@@ -177,6 +177,7 @@ class Message(Base):
     open_count: Mapped[int] = mapped_column(default=0, server_default="0")
     clicked_at: Mapped[datetime | None]
     click_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    machine_count: Mapped[int] = mapped_column(default=0, server_default="0")
     ended_at: Mapped[datetime | None]
     ses_id: Mapped[str] = mapped_column(default="", server_default="")
     configuration_set: Mapped[str] = mapped_column(default="", server_default="")
@@ -185,7 +186,10 @@ class Message(Base):
 
 
 class MailEvent(Base):
-    """What SES, a pixel or a link told about a message; the same news twice is one row."""
+    """What SES, a pixel or a link told about a message; the same news twice is one row.
+
+    `is_machine`: an open or click of a program, such as a mail scanner, which counts for nobody.
+    """
 
     __tablename__ = "mail_event"
     __table_args__ = (UniqueConstraint("message_id", "type", "at"),)
@@ -195,6 +199,7 @@ class MailEvent(Base):
     type: Mapped[str]
     at: Mapped[datetime]
     detail: Mapped[dict[str, Any]]
+    is_machine: Mapped[bool] = mapped_column(default=False, server_default="false")
 
 
 class Lane(Base):
@@ -250,7 +255,10 @@ class Proof(Base):
 
 
 class Suppression(Base):
-    """An address that gets no more mail: it bounced for good, complained or unsubscribed. Kept in lower case."""
+    """An address that gets no more mail: it bounced for good, complained or unsubscribed. Kept in lower case.
+
+    `note` is what an administrator wrote who put it there.
+    """
 
     __tablename__ = "suppression"
 
@@ -258,3 +266,14 @@ class Suppression(Base):
     reason: Mapped[str]
     at: Mapped[datetime]
     message_id: Mapped[int | None]
+    note: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class OptOut(Base):
+    """Somebody who wants no more mail of one workflow. The address is kept in lower case."""
+
+    __tablename__ = "opt_out"
+
+    workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.delivery import agents
 from chalicelib.delivery.models import BOUNCED, COMPLAINED, DELIVERED, FAILED, RANKS, SENT, SOFT_BOUNCE_RANK
 from chalicelib.delivery.send import TAG
 from chalicelib.settings import settings
@@ -35,6 +36,7 @@ class News:
     suppress: str = ""
     addresses: list[str] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
+    is_machine: bool = False
     configuration_set: str = ""
 
 
@@ -66,7 +68,8 @@ def read(body: str) -> News | ProbeNews | None:
 def _hit(note: dict[str, Any]) -> News:
     kind = {OPEN: OPEN, CLICK: CLICK}[note["hit"]]
     detail = {"url": str(note["url"])[:MAX_DETAIL_CHARACTERS]} if note.get("url") else {}
-    return News(int(note["message"]), kind, datetime.fromisoformat(note["at"]), detail=detail)
+    at, is_machine = datetime.fromisoformat(note["at"]), bool(note.get("machine"))
+    return News(int(note["message"]), kind, at, detail=detail, is_machine=is_machine)
 
 
 def _event(event: dict[str, Any]) -> News | ProbeNews | None:
@@ -101,7 +104,8 @@ def _event(event: dict[str, Any]) -> News | ProbeNews | None:
             return News(type="delay", detail={"kind": str(about.get("delayType", ""))}, **known)
         case "Open" | "Click":
             detail = {"url": str(about["link"])[:MAX_DETAIL_CHARACTERS]} if about.get("link") else {}
-            return News(type=OPEN if kind == "Open" else CLICK, detail=detail, **known)
+            is_machine = agents.is_machine(str(about.get("userAgent", "")))
+            return News(type=OPEN if kind == "Open" else CLICK, detail=detail, is_machine=is_machine, **known)
     return None
 
 

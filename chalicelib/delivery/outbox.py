@@ -122,7 +122,7 @@ _SETTLE = Prepared(
     ), locked AS MATERIALIZED (
         SELECT m.id, r.state AS run_state FROM ontask.message m JOIN ontask.run r ON r.id = m.run_id
         WHERE m.id IN (SELECT id FROM outcome) ORDER BY m.id FOR NO KEY UPDATE OF m
-    )
+    ), settled AS (
     UPDATE ontask.message m SET
         state = CASE
             WHEN o.kind = 'sent' AND m.rank < :sent THEN 'sent'
@@ -149,6 +149,26 @@ _SETTLE = Prepared(
         in_doubt_at = CASE WHEN o.kind = 'in_doubt' AND m.state = 'sending' THEN o.at ELSE m.in_doubt_at END
     FROM outcome o JOIN locked l ON l.id = o.id
     WHERE m.id = o.id AND (o.kind IN ('sent', 'failed') OR m.claimed_at = :claimed_at)
+    RETURNING m.id, m.run_id, m.row_id, m.lane, m.attempts, o.kind, o.at, o.reason, o.answer
+    )
+    -- The log: one line for a mail, one for each request of an object. Whom it went to and what it said is the message.
+    INSERT INTO ontask.event (at, type, workflow_id, user_id, action_id, run_id, row_id, message_id, origin, outcome,
+                              correlation_id, detail, personal)
+    SELECT s.at, CASE WHEN s.kind = 'sent' AND r.kind = 'email_report' THEN 'report_sent'
+                      ELSE CASE WHEN s.lane LIKE 'push:%' THEN 'object' ELSE 'message' END
+                           || CASE WHEN s.kind = 'sent' THEN '_sent' ELSE '_failed' END END,
+           r.workflow_id, r.user_id, r.action_id, s.run_id, nullif(s.row_id, 0), s.id, 'worker',
+           CASE WHEN s.kind = 'sent' THEN '' ELSE 'failed' END, r.correlation_id,
+           CASE WHEN s.lane LIKE 'push:%'
+                THEN jsonb_strip_nulls(jsonb_build_object(
+                    'attempt', s.attempts, 'status', substring(s.answer || s.reason FROM '^[0-9]{3}'),
+                    'again', CASE WHEN s.kind = 'later' THEN true END,
+                    'doubt', CASE WHEN s.kind = 'in_doubt' THEN true END))
+                ELSE jsonb_build_object('from', r.from_name) END,
+           CASE WHEN s.reason = '' THEN CAST('{}' AS jsonb) ELSE jsonb_build_object('reason', s.reason) END
+    FROM settled s JOIN ontask.run r ON r.id = s.run_id
+    WHERE s.kind IN ('sent', 'failed') OR (s.lane LIKE 'push:%' AND s.kind IN ('later', 'in_doubt'))
+    ON CONFLICT DO NOTHING
 """,
     **{state: RANKS[state] for state in ("queued", "cancelled", "failed", "sent")},
 )

@@ -1,4 +1,4 @@
-"""The time line of a workflow, and the page of one run: numbers, chart, learners, each mail as it was sent."""
+"""The page of one run: numbers, chart, learners, each mail as it was sent."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from chalicelib.web.templates import plural
 
 bp = Blueprint(__name__)
 
-RUNS = "/workflows/{workflow_id}/runs"
-RUN = RUNS + "/{run_id}"
+RUN = "/workflows/{workflow_id}/runs/{run_id}"
 #: The list of learners can be narrowed to these states and news.
 FILTERS = {
     "": "Everybody", "queued": "Queued", "sent": "Sent", "delivered": "Delivered", "opened": "Opened",
@@ -33,21 +32,6 @@ FILTERS = {
 }  # fmt: skip
 #: Deliveries and opens are heard of after the last mail is out; for so long the page goes on looking.
 NEWS_MAY_COME = timedelta(minutes=10)
-
-
-@page(bp, RUNS, role=WorkflowRole.VIEWER)
-def list_runs(request: Request) -> Answer:
-    """Show the time line of people, runs and data; the runs under way come first."""
-    kind = request.query.get("kind")
-    if kind not in {"", *reports.KINDS}:
-        raise errors.NotFound
-    before = request.query.whole("before") or 0
-    cards = [] if before else queries.runs(request.session, request.workflow.id)
-    return render(
-        "delivery/activity.html", kind=kind, kinds=reports.KINDS, before=before, states=words.RUN_STATES,
-        happenings=reports.happenings(request.session, request.workflow.id, kind=kind, before=before),
-        open_runs=[card for card in cards if card.state not in models.ENDED],
-    )  # fmt: skip
 
 
 @page(bp, RUN, role=WorkflowRole.VIEWER)

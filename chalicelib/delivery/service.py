@@ -413,7 +413,7 @@ def _lock(session: Session, run: Run) -> None:
     session.refresh(run, with_for_update=True)
 
 
-def _record(session: Session, event_type: str, user_id: int, run: Run, **detail: object) -> None:
+def _record(session: Session, event_type: str, user_id: int, run: Run, **detail: Any) -> None:
     audit.record(
         session, event_type, workflow_id=run.workflow_id, user_id=user_id, action_id=run.action_id, run_id=run.id,
         **detail,

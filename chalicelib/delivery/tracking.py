@@ -8,7 +8,7 @@ from chalice import Blueprint, Response
 
 from chalicelib import clock, errors
 from chalicelib.aws import queue
-from chalicelib.delivery import links, service
+from chalicelib.delivery import agents, links, service
 from chalicelib.delivery.news import CLICK, OPEN
 from chalicelib.logs import logger
 from chalicelib.settings import settings
@@ -57,7 +57,9 @@ def follow_link(token: str) -> Response:
 
 def _note(hit: dict[str, object]) -> None:
     try:
-        queue.send(settings().events_queue, {**hit, "at": clock.now().isoformat()})
+        agent = bp.current_app.current_request.headers.get("user-agent", "")
+        is_machine = agents.is_machine(agent)  # who it was is not kept
+        queue.send(settings().events_queue, {**hit, "at": clock.now().isoformat(), "machine": is_machine})
     except errors.Unavailable:
         logger().warning("a hit was lost", extra={"message_id": hit["message"]})
 

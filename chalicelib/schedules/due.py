@@ -9,6 +9,7 @@ from sqlalchemy import delete
 from chalicelib import clock, database
 from chalicelib.accounts import once, repeats, sessions
 from chalicelib.actions.surveys import answers
+from chalicelib.audit import retention
 from chalicelib.delivery import drafts, throttle
 from chalicelib.delivery import due as delivery
 from chalicelib.exchange import service as exchange
@@ -45,6 +46,7 @@ def tidy() -> None:
         for workflow_id in learners.with_column(session):
             service.enqueue_once(session, learners.REFRESH, workflow_id)
         trash.ask_purge(session)
+        retention.ask_archive(session)
         for _, workflow_id in versions.over_budget(session)[:1]:
             service.enqueue_once(session, versions.TRIM, workflow_id)
         throttle.forget_old_minutes(session)

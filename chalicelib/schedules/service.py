@@ -131,6 +131,12 @@ def enqueue_once(session: Session, kind: str, workflow_id: int) -> None:
         wake(session, settings().jobs_queue, {"job": waiting.id})
 
 
+def is_waiting(session: Session, kind: str) -> bool:
+    """Tell whether a job of this kind, of no workflow, waits already."""
+    query = select(Job.id).where(Job.workflow_id.is_(None), Job.kind == kind, Job.state == QUEUED)
+    return session.scalar(query.limit(1)) is not None
+
+
 def is_open(session: Session, workflow_id: int, kind: str) -> bool:
     """Tell whether a job of this kind waits or is being done for the workflow."""
     query = select(Job.id).where(Job.workflow_id == workflow_id, Job.kind == kind, Job.state.in_([QUEUED, RUNNING]))

@@ -150,7 +150,7 @@ def take_back(session: Session, workflow: Workflow, user_id: int, event_id: int)
     """
     event = audit.get(session, workflow.id, event_id)
     if undo := _UNDO.get(event.type):
-        undone = undo(session, workflow, user_id, {**event.detail, "event_id": event_id})
+        undone = undo(session, workflow, user_id, {**event.facts, "event_id": event_id})
     elif undo_column := _UNDO_COLUMN.get(event.type):
         undone = Undone(undo_column(session, workflow, user_id, event.detail))
     else:

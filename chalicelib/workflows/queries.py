@@ -82,9 +82,9 @@ _CARDS = text("""
 """)
 
 _HAPPENINGS = text("""
-    SELECT e.at, e.type, coalesce(nullif(u.name, ''), u.email, '') AS who, e.detail, e.action_id, e.run_id
+    SELECT e.at, e.type, coalesce(nullif(u.name, ''), u.email, '') AS who, e.detail || e.personal, e.action_id, e.run_id
     FROM ontask.event e LEFT JOIN ontask."user" u ON u.id = e.user_id
-    WHERE e.workflow_id = :workflow_id
+    WHERE e.workflow_id = :workflow_id AND e.message_id IS NULL
     ORDER BY e.at DESC, e.id DESC LIMIT :limit
 """)
 

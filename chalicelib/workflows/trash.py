@@ -25,14 +25,16 @@ def ask_purge(session: Session) -> None:
 def purge(session: Session, workflow_id: int) -> bool:
     """Delete a workflow with its table, its kept versions and all that was sent; tell whether it was there.
 
-    One that was restored meanwhile stays. What is left is one line of the log, without a workflow.
+    One that was restored meanwhile stays. What is left are the events, for administrators, without what was the
+    learners' own.
     """
     workflow = session.scalar(
         select(Workflow).where(Workflow.id == workflow_id, Workflow.deleted_at < clock.now() - TRASH).with_for_update()
     )
     if workflow is None:
         return False
-    audit.record(session, "workflow_purged", name=workflow.name, rows=workflow.row_count, workflow=workflow_id)
+    audit.record(session, "workflow_purged", workflow_id=workflow_id, name=workflow.name, rows=workflow.row_count)
+    audit.forget_learners(session, workflow_id)
     store.drop_workflow(session, workflow_id)
     session.execute(delete(Workflow).where(Workflow.id == workflow_id))
     return True

@@ -125,7 +125,7 @@ def test_the_last_of_several_answers_stays_and_each_event_has_what_was_before(su
     apply(survey.session)
     assert cell(survey, question, 4) == "three"
     events = survey.session.scalars(select(Event).where(Event.type == "survey_answered").order_by(Event.id)).all()
-    pairs = [event.detail["values"][str(question.column_id)] for event in events]
+    pairs = [event.personal["values"][str(question.column_id)] for event in events]
     assert pairs == [[None, "one"], ["one", "two"], ["two", "three"]]
     assert {event.detail["row_id"] for event in events} == {4}
     assert {event.user_id for event in events} == {survey.session.scalar(text("SELECT min(id) FROM ontask.user"))}
@@ -163,8 +163,8 @@ def test_answers_of_a_learner_or_column_that_is_gone_keep_nobody_else_s_from_the
     apply(survey.session)
     assert cell(survey, kept, 1) == "one"
     events = survey.session.scalars(select(Event).where(Event.type == "survey_answered").order_by(Event.id)).all()
-    assert events[0].detail["lost"] == {str(gone.column_id): "two"}
-    assert events[1].detail["lost"] == {str(kept.column_id): "three"}
+    assert events[0].personal["lost"] == {str(gone.column_id): "two"}
+    assert events[1].personal["lost"] == {str(kept.column_id): "three"}
 
 
 def test_an_answer_that_the_column_no_longer_takes_is_told_in_the_log_only(survey: Desk) -> None:

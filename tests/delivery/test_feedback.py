@@ -192,7 +192,7 @@ def test_a_large_batch_takes_a_handful_of_statements(sent: Run, ses: FakeSes) ->
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
-    bodies = [hit("open", first(sent).id, at=(clock.now() + n * MINUTE).isoformat()) for n in range(200)]
+    bodies = [hit("open", first(sent).id, at=(clock.now() + n * MINUTE).isoformat()) for n in range(2, 202)]
     event.listen(database.engine(), "before_cursor_execute", note)
     record(*bodies, *told(ses, "Send", "Delivery"))
     event.remove(database.engine(), "before_cursor_execute", note)
@@ -248,3 +248,43 @@ def test_every_event_is_kept_for_the_message_s_page(sent: Run, ses: FakeSes) -> 
         events = queries.mail_events(session, first(sent).id)
     assert {one.type for one in events} == {"send", "delivery", "click"}
     assert isinstance(events[0], MailEvent)
+
+
+def test_programs_that_open_mails_and_follow_links_are_counted_apart(sent: Run, ses: FakeSes, cloud: Cloud) -> None:
+    delivered, message = clock.now(), first(sent)
+    record(*told(ses, "Send", "Delivery"))
+    later = [(delivered + (2 + n) * MINUTE).isoformat() for n in range(4)]
+    record(
+        hit("open", message.id),  # while the mail is on its way
+        hit("open", message.id, at=later[0], machine=True),
+        hit("click", message.id, at=later[1], url="https://uni.example/a"),
+    )
+    assert (first(sent).open_count, first(sent).click_count, first(sent).machine_count) == (0, 1, 2)
+    second = (delivered + timedelta(minutes=3, milliseconds=300)).isoformat()
+    record(hit("click", message.id, at=second, url="https://uni.example/b"))
+    found = first(sent)
+    assert (found.click_count, found.clicked_at, found.machine_count) == (0, None, 4)
+    record(hit("open", message.id, at=later[2]), hit("click", message.id, at=later[3], url="https://uni.example/a"))
+    found = first(sent)
+    assert (found.open_count, found.click_count, found.machine_count) == (1, 1, 4)
+    assert found.opened_at == delivered + 4 * MINUTE
+
+
+def test_what_happens_to_each_mail_is_in_the_log_once_and_without_its_words(
+    sent: Run, ses: FakeSes, cloud: Cloud
+) -> None:
+    read = text("SELECT type, row_id, message_id, outcome, detail, personal FROM ontask.event WHERE message_id > 0")
+    soon = (clock.now() + 9 * MINUTE).isoformat()
+    about = first(sent)
+    for _ in range(2):
+        record(*told(ses, "Send", "Delivery", "Bounce"), hit("open", about.id, at=soon))
+        record(hit("click", about.id, at=soon, url="https://uni.example/?me=s1"))
+    with database.scope() as session:
+        found = session.execute(read).all()
+        assert session.scalar(text("SELECT count(*) FROM ontask.event WHERE personal::text LIKE '%s1@%'")) == 0
+    assert sorted((row.type, row.row_id, row.outcome) for row in found) == [
+        ("link_clicked", 1, ""), ("message_bounced", 1, "failed"), ("message_opened", 1, ""),
+        ("message_sent", 1, ""), ("message_sent", 2, ""),
+    ]  # fmt: skip
+    (clicked,) = [row for row in found if row.type == "link_clicked"]
+    assert (clicked.detail, clicked.personal) == ({}, {"url": "https://uni.example/?me=s1"})

@@ -69,7 +69,7 @@ def test_a_cell_takes_what_its_type_allows(
     event = session.query(Event).filter_by(type="cell_changed").one()
     assert event.detail["column_id"] == ids[name]
     assert event.detail["row_id"] == 1
-    assert event.detail["new"] == (None if value is None else cells.stored(value))
+    assert event.personal["new"] == (None if value is None else cells.stored(value))
 
 
 @pytest.mark.parametrize(

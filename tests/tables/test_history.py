@@ -326,7 +326,7 @@ def test_a_restore_killed_at_any_statement_leaves_nothing_half_done(table: Cours
 def test_making_room_killed_at_any_statement_drops_tables_with_their_rows(table: Course, tmp_path: Path) -> None:
     for number in range(3):
         merge(table, tmp_path, f"sid,quiz\ns9,{number}\n")
-    tables = "SELECT string_agg(tablename, ',' ORDER BY 1) FROM pg_tables WHERE tablename ~ '^v[0-9]'"
+    tables = "SELECT string_agg(tablename, ',' ORDER BY tablename) FROM pg_tables WHERE tablename ~ '^v[0-9]'"
     rows = "SELECT string_agg('v' || id, ',' ORDER BY 'v' || id) FROM ontask.table_version"
     oldest = int(table.sql("SELECT min(id) FROM ontask.table_version"))
     kill_at, gone = 0, False

@@ -16,7 +16,7 @@ from chalicelib.workflows.references import PARTS
 NO_PARTS = {
     "user", "session", "launch", "used_once", "one_time_link", "failed_sign_in", "workflow", "member", "learner",
     "event", "job", "run", "run_draft",
-    "message", "mail_event", "lane", "lane_minute", "mail_proof", "suppression", "upload", "table_version",
+    "message", "mail_event", "lane", "lane_minute", "mail_proof", "opt_out", "suppression", "upload", "table_version",
     "answer", "answer_draft", "api_token", "saved_answer", "push_token",
     "list_choice", "occurrence", "row_change", "schedule", "served_link",
     "text_draft", "text_version",

@@ -166,7 +166,7 @@ def _served(request: Request, token: str) -> Answer:
     if request.method == "GET":  # what is sent has an event of its own
         audit.record(
             request.session, "action_served", workflow_id=visit.workflow.id, user_id=request.user.id,
-            action_id=visit.action.id, name=visit.action.name, outcome=visit.answer.value, row=visit.row_id,
+            action_id=visit.action.id, name=visit.action.name, outcome=visit.answer.value, row_id=visit.row_id,
             as_member=visit.is_member,
         )  # fmt: skip
     if visit.answer is not visiting.Answer.OPEN:

@@ -143,10 +143,11 @@ def _log(session: Session) -> None:
     """Write an event for each answer: what was there and what is now, by column; `lost` is what changed nothing."""
     session.execute(
         sa.text("""
-            INSERT INTO ontask.event (at, type, workflow_id, user_id, action_id, origin, detail)
+            INSERT INTO ontask.event (at, type, workflow_id, user_id, action_id, row_id, origin, detail, personal)
             SELECT a.created_at, CASE WHEN m.kind = 'todo_list' THEN 'todo_answered' ELSE 'survey_answered' END,
-                   a.workflow_id, a.user_id, a.action_id, a.origin,
-                   jsonb_build_object('name', m.name, 'row_id', a.row_id,
+                   a.workflow_id, a.user_id, a.action_id, a.row_id, a.origin,
+                   jsonb_build_object('name', m.name, 'row_id', a.row_id),
+                   jsonb_build_object(
                        'values', coalesce(jsonb_object_agg(substr(g.field, 2), jsonb_build_array(g.old, g.new))
                                           FILTER (WHERE g.fits), '{}'),
                        'lost', coalesce(jsonb_object_agg(substr(g.field, 2), g.new) FILTER (WHERE NOT g.fits), '{}'))

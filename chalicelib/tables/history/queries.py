@@ -56,7 +56,7 @@ class Difference:
 
 
 _LINES = text("""
-    SELECT e.id, e.at, e.type, coalesce(nullif(p.name, ''), p.email, '') AS who, e.detail
+    SELECT e.id, e.at, e.type, coalesce(nullif(p.name, ''), p.email, '') AS who, e.detail || e.personal AS detail
     FROM ontask.event e LEFT JOIN ontask."user" p ON p.id = e.user_id
     WHERE e.workflow_id = :workflow_id AND e.id < :before
       AND (e.type ~ '^(cell|row|rows|column|columns|data)_' OR e.type = 'workflow_flushed')
