@@ -41,7 +41,7 @@ def measure() -> list[Result]:
 def _round(url: str, user_id: int, number: int) -> tuple[float, float]:
     from chalicelib import database
     from chalicelib.tables import queries, store
-    from chalicelib.tables.uploads import plan, service
+    from chalicelib.tables.uploads import plan, service, steps
     from chalicelib.tables.uploads.models import READING, Upload
     from chalicelib.workflows import service as workflows
 
@@ -60,7 +60,7 @@ def _round(url: str, user_id: int, number: int) -> tuple[float, float]:
             session.add(upload)
             session.flush()
             service.read(session, upload, path, lambda _progress, _message: None)
-            service.choose_columns(session, upload, upload.choices["columns"], add_number=False)
+            steps.choose_columns(session, upload, upload.choices["columns"], add_number=False)
     with psql(url) as bare:
         typed = _typed(bare, workflow.id, upload.id)
 

@@ -117,7 +117,7 @@ def _ours(content: bytes, user_id: int, number: int) -> float:
     from chalicelib.schedules import jobs
     from chalicelib.tables import queries, store
     from chalicelib.tables.uploads import jobs as upload_jobs  # noqa: F401  registers its jobs
-    from chalicelib.tables.uploads import service
+    from chalicelib.tables.uploads import service, steps
     from chalicelib.tables.uploads.models import Upload
     from chalicelib.workflows import service as workflows
 
@@ -133,8 +133,8 @@ def _ours(content: bytes, user_id: int, number: int) -> float:
         jobs.run(upload.job_id or 0)
         with database.scope() as session:
             upload = session.get_one(Upload, upload_id)
-            service.choose_columns(session, upload, upload.choices["columns"], add_number=False)
-            service.confirm(session, user_id, upload, may_drop=False)
+            steps.choose_columns(session, upload, upload.choices["columns"], add_number=False)
+            steps.confirm(session, user_id, upload, may_drop=False)
         jobs.run(upload.job_id or 0)
 
     taken = timed(work)

@@ -20,21 +20,29 @@ _WORDS = {
     ("action", "filter"): "who gets the message “{name}”",
     ("condition", "formula"): "the condition “{name}”",
     ("column", "recipe"): "how the column “{name}” is worked out",
+    ("rubric_cell", "feedback"): "a feedback of the rubric “{name}”",
 }
 
 
 def of(session: Session, workflow: Workflow, reference: Reference) -> list[str]:
     """Return the live objects of the workflow that speak of this one, each in words; what can't be read is left out."""
-    found = [words for table, row in _rows(session, workflow.id) for words in _uses(table, row, reference)]
+    found = list(
+        dict.fromkeys(words for table, row in _rows(session, workflow.id) for words in _uses(table, row, reference))
+    )
     if reference == f"c{workflow.learner_column_id}":
         found.append("the access of learners")
     return found
 
 
 def _rows(session: Session, workflow_id: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    for table, rows in parts.live(session, workflow_id).items():
+    """Yield the live rows, those without a name with the name of the message they belong to."""
+    live = parts.live(session, workflow_id)
+    actions = {row["id"]: row["name"] for row in live["action"]}
+    criteria = {row["id"]: actions[row["action_id"]] for row in live["criterion"]}
+    for table, rows in live.items():
         for row in rows:
-            yield table, row
+            belongs = criteria.get(row.get("criterion_id")) or actions.get(row.get("action_id"), "")
+            yield table, {"name": belongs, **row}
 
 
 def _uses(table: str, row: dict[str, Any], reference: Reference) -> Iterator[str]:

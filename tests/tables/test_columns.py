@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, signing
+from chalicelib.actions.rubrics.models import Criterion, RubricCell
+from chalicelib.schedules.models import Schedule
 from chalicelib.tables.models import View
 from chalicelib.web import cookies
 from chalicelib.workflows.models import Workflow
@@ -339,11 +341,25 @@ def test_deleting_shows_every_use_and_widens_nothing(desk: Desk) -> None:
     rule = {"all": [{"column": quiz, "op": "less", "value": "50"}, {"column": desk.ids["passed"], "op": "is_not_null"}]}
     action.filter = rule
     make_condition(desk.session, action, "low", rule)
+    rubric = make_action(desk.session, desk.workflow, "", "Essay", kind="rubric_text")
+    made = {"created_at": clock.now()}
+    criterion = Criterion(action_id=rubric.id, column_id=desk.ids["passed"], position=1, **made)
+    desk.session.add(criterion)
+    desk.session.flush()
+    desk.session.add(RubricCell(criterion_id=criterion.id, level="true", feedback=f"<p>{{{{ @c{quiz} }}}}</p>"))
+    desk.session.add(
+        Schedule(
+            workflow_id=desk.workflow.id, action_id=action.id, kind="x", name="Weekly", crontab="0 8 * * 1",
+            payload={"to_column_id": desk.ids["email"], "subject": f"{{{{ @c{quiz} }}}} points"}, time_zone="UTC",
+            notify="", state="off", **made,
+        )
+    )  # fmt: skip
     desk.add("formula", name="twice", op="sum", sources=[quiz], keep="1")
     desk.session.flush()
     shown = plain(desk.page("quiz", "delete"))
     for words in (
         "the text of “Reminder”", "who gets “Reminder”", "the condition “low” of “Reminder”", "the column “twice”",
+        "the rubric of “Essay”", "the repeated sending “Weekly” fails each time",
     ):  # fmt: skip
         assert words in shown
     answer = desk.post("quiz", "delete")

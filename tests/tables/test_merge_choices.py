@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from typing import Any
 
 import pytest
 
-from chalicelib import database
+from chalicelib import clock, database
+from chalicelib.actions.rubrics.models import Criterion
+from chalicelib.actions.surveys.models import Question
 from chalicelib.tables import queries
-from chalicelib.tables.uploads import service
+from chalicelib.tables.uploads import service, steps
 from chalicelib.tables.uploads.models import Upload
+from chalicelib.workflows.models import Workflow
 from tests.conftest import Page
+from tests.factories import make_action
 from tests.tables.conftest import Course, fields, problems
 
 EXISTING = "k,v\n1,a\n2,b\n3,c\n4,b\n"
@@ -65,9 +70,9 @@ def test_the_worked_example_in_a_job(course: Course, aws: str, way: str, expecte
     page = course.read(NEW, "new.csv")
     with database.scope() as session:
         upload = service.get(session, course.workflow_id, int(page.rpartition("/")[2]))
-        service.choose_columns(session, upload, upload.choices["columns"], add_number=False)
-        service.choose_match(session, upload, {"rows": way})
-        service.confirm(session, course.user_id, upload, may_drop=True)
+        steps.choose_columns(session, upload, upload.choices["columns"], add_number=False)
+        steps.choose_match(session, upload, {"rows": way})
+        steps.confirm(session, course.user_id, upload, may_drop=True)
     course.work()
     assert rows(course) == expected
 
@@ -261,3 +266,27 @@ def test_marks_that_happen_to_be_somebodys_number_recognise_nobody(course: Cours
     _, match = match_page(course, "k,w\n8,1\n9,2\n")
     assert fields(match)["key_number"] == "1"
     assert "These find" not in match.body
+
+
+def test_a_file_that_breaks_a_rubric_or_a_survey_says_so_before_it_is_added(course: Course, aws: str) -> None:
+    course.add("sid,structure,mood\n1,High,ok\n2,Low,bad\n")
+    with database.scope() as session:
+        columns = {column.name: column for column in queries.columns(session, course.workflow_id)}
+        columns["structure"].allowed_values, columns["mood"].allowed_values = ["Low", "High"], ["ok", "bad"]
+        workflow, now = session.get_one(Workflow, course.workflow_id), clock.now()
+        rubric = make_action(session, workflow, name="Feedback", kind="rubric_text")
+        survey = make_action(session, workflow, name="Pulse", kind="survey")
+        session.add(Criterion(action_id=rubric.id, column_id=columns["structure"].id, position=1, created_at=now))
+        session.add(
+            Question(action_id=survey.id, column_id=columns["mood"].id, kind="choice", position=1, created_at=now)
+        )
+    page, match = match_page(course, "sid,structure,mood\n1,Top,ok\n2,Low,sad\n")
+    told = problems(check(course, page, match))
+    assert "“structure” takes certain values only; they are those of the rubric of “Feedback”" in told[0]
+    assert "1 value of the file is none of them: “Top”." in told[0]
+    assert "those of a question of “Pulse”" in told[1]
+    assert course.browser.post(f"{page}/check").status == 422
+    page, match = match_page(course, "sid,other\n1,x\n2,y\n", "other.csv")
+    shown = html.unescape(check(course, page, match, method="replace").body)
+    assert "“structure” is used in the rubric of “Feedback”." in shown
+    assert "“mood” is used in a question of “Pulse”." in shown

@@ -6,9 +6,11 @@ import re
 import pytest
 from sqlalchemy.orm import Session
 
+from chalicelib import clock
 from chalicelib.accounts.models import User
 from chalicelib.actions import conditions
 from chalicelib.actions.forms import ConditionForm
+from chalicelib.actions.rubrics.models import Criterion, RubricCell
 from chalicelib.delivery import service as delivery
 from chalicelib.delivery.order import SendOrder
 from chalicelib.delivery.render import Renderer
@@ -116,10 +118,16 @@ def test_a_deleted_attribute_warns_of_its_uses_and_can_be_taken_back(
     add(client, workflow, "Course")
     attribute = id_of(session, workflow, "Course")
     make_action(session, workflow, f"<p>{{{{ @a{attribute} }}}}</p>", "Welcome")
+    rubric = make_action(session, workflow, "", "Essay", kind="rubric_text")
+    criterion = Criterion(action_id=rubric.id, column_id=ids["mark"], position=1, created_at=clock.now())
+    session.add(criterion)
+    session.flush()
+    session.add(RubricCell(criterion_id=criterion.id, level="7", feedback=f"<p>{{{{ @a{attribute} }}}}</p>"))
+    session.flush()
     delete = {"action": "delete", "attribute": attribute}
     page = client.post(here(workflow), delete)
     assert page.status == 409
-    assert "“Course” is used in the text of the message “Welcome”" in page.body
+    assert "“Course” is used in the text of the message “Welcome”, a feedback of the rubric “Essay”" in page.body
     assert len(queries.attributes(session, workflow.id)) == 1
     page = client.follow(client.post(here(workflow), delete | {"anyway": "1"}))
     assert queries.attributes(session, workflow.id) == []

@@ -23,6 +23,7 @@ _OUTCOMES = {
     actions.RUBRIC: "can’t be sent until the rubric is repaired",
     delivery.COUNTER: "goes on, but its opens are counted on its own page only",
     delivery.WAITING: "fails with this reason when its time comes; nobody gets it",
+    delivery.REPEATED: "fails each time with this reason until it is repaired; nobody gets it",
 }
 _VIEW_FILTER = "shows nobody until its rules are repaired"
 _VIEW = "goes on without it"
@@ -36,6 +37,7 @@ class Line:
     outcome: str
     action_id: int = 0
     run_id: int = 0
+    schedule_id: int = 0
     column_id: int = 0
     view_id: int = 0
 
@@ -54,6 +56,8 @@ def of_column(session: Session, workflow: Workflow, column: Column) -> list[Line
         lines.append(Line(words, _OUTCOMES[use.kind], action_id=use.action_id))
     for run in delivery.open_runs(session, column.workflow_id, column.id):
         lines.append(Line(f"the sending of “{run.action}”", _OUTCOMES[run.kind], run_id=run.id))
+    for schedule_id, name in delivery.schedules(session, column.workflow_id, column.id):
+        lines.append(Line(f"the repeated sending “{name}”", _OUTCOMES[delivery.REPEATED], schedule_id=schedule_id))
     lines += [_of_view(view, column.id) for view in _views(session, column)]
     if workflow.learner_column_id == column.id:
         lines.append(Line("who of your learners may sign in", "is reset: nobody may until you choose another column"))

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.tables import queries as tables
-from chalicelib.tables.uploads import frames, plan, queries, service
+from chalicelib.tables.uploads import frames, plan, queries, service, steps
 from chalicelib.tables.uploads.kinds import KINDS
 from chalicelib.tables.uploads.models import READ, Upload
 from chalicelib.web import schemas
@@ -81,11 +81,11 @@ def commit_upload(request: ApiRequest, upload_id: int) -> Answer:
     names = {one["number"]: one["name"] for one in upload.understood["columns"]}
     try:
         _choose(request, upload, names)
-        report = service.preview(request.session, upload)
+        report = steps.preview(request.session, upload)
         if request.query.checked("dry_run"):
             return answer(report)
         marks = [column.id for column in existing if column.name in request.json.get("unmark", [])]
-        service.confirm(request.session, request.user.id, upload, may_drop=True, unmark=marks)
+        steps.confirm(request.session, request.user.id, upload, may_drop=True, unmark=marks)
     except errors.Invalid as error:
         raise errors.Invalid(error.message, frames.by_name(error.fields, names, existing)) from error
     return answer(_shown(request, upload), 202, {"Location": _address(upload)})
@@ -99,7 +99,7 @@ def _choose(request: ApiRequest, upload: Upload, names: dict[int, str]) -> None:
     for choice in columns.values():
         choice["kind"] = sent.get("kinds", {}).get(choice["name"], choice["kind"])
         choice["key"] = choice["name"] in sent["keys"] if "keys" in sent else choice["key"]
-    service.choose_columns(
+    steps.choose_columns(
         request.session, upload, columns, add_number=not any(choice["key"] for choice in columns.values())
     )
     if not existing:
@@ -112,7 +112,7 @@ def _choose(request: ApiRequest, upload: Upload, names: dict[int, str]) -> None:
             message = f"There is no column “{sent['left_on']}” in the table."
             raise errors.Invalid(message, {"left_on": message})
         choices["keys"] = [[number, by_name[sent["left_on"]]]]
-    service.choose_match(request.session, upload, choices)
+    steps.choose_match(request.session, upload, choices)
 
 
 def _refuse_unknown(sent: dict[str, Any], names: set[str]) -> None:

@@ -22,7 +22,7 @@ from chalicelib.tables import names, queries, store, values
 from chalicelib.tables.columns import uses
 from chalicelib.tables.columns.shape import IN_USE
 from chalicelib.tables.models import Column
-from chalicelib.tables.uploads import importing, plan, service
+from chalicelib.tables.uploads import importing, plan, service, steps
 from chalicelib.tables.uploads.models import READING, Upload
 from chalicelib.workflows.models import Workflow
 
@@ -135,7 +135,7 @@ def put(
         if existing:
             keys = [[_number(made, c.name), c.id] for c in existing if c.is_key and c.name in made.keys][:1]
             targets = _targets(made, existing)
-            service.choose_match(
+            steps.choose_match(
                 session, upload, {"method": plan.REPLACE, "keys": keys, "targets": targets}
             )  # fmt: skip
         return service.carry_out(session, upload)
@@ -163,8 +163,8 @@ def merge(
     with _carefully(session, made, existing):
         nested = session.begin_nested()
         upload = _take_in(session, workflow, user_id, made)
-        service.choose_match(session, upload, choices)
-        report = service.preview(session, upload)
+        steps.choose_match(session, upload, choices)
+        report = steps.preview(session, upload)
         if dry_run:
             nested.rollback()
             session.expire_all()
@@ -225,7 +225,7 @@ def _take_in(session: Session, workflow: Workflow, user_id: int, made: Frame) ->
         str(number): {"name": name, "kind": _KINDS[kind], "load": True, "key": name in made.keys}
         for number, (name, kind) in enumerate(made.types.items(), 1)
     }
-    service.choose_columns(session, upload, columns, add_number=False)
+    steps.choose_columns(session, upload, columns, add_number=False)
     return upload
 
 

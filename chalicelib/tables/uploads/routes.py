@@ -12,7 +12,7 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.settings import settings
 from chalicelib.tables import queries as tables
-from chalicelib.tables.uploads import decode, forms, layout, plan, queries, service
+from chalicelib.tables.uploads import decode, forms, layout, plan, queries, service, steps
 from chalicelib.tables.uploads.kinds import KINDS
 from chalicelib.tables.uploads.models import DONE, IMPORTING, READ, REFUSED, Upload
 from chalicelib.web.page import page
@@ -162,7 +162,7 @@ def _change_look(request: Request, upload: Upload) -> Answer:
     choices = forms.look(request.form, upload.understood)
     add_number = request.form.checked("add_number")
     try:
-        service.choose_columns(request.session, upload, choices, add_number=add_number)
+        steps.choose_columns(request.session, upload, choices, add_number=add_number)
     except errors.Invalid as error:
         return _show_look(request, upload, error.fields or {"columns": error.message}, choices, add_number)
     is_first = not tables.columns(request.session, request.workflow.id)
@@ -195,7 +195,7 @@ def _show_match(
 def _change_match(request: Request, upload: Upload) -> Answer:
     choices = forms.match(request.form, upload.understood)
     try:
-        service.choose_match(request.session, upload, choices)
+        steps.choose_match(request.session, upload, choices)
     except errors.Invalid as error:
         return _show_match(request, upload, error.fields or {"method": error.message}, choices)
     return _to(request, upload, CHECK)
@@ -206,7 +206,7 @@ def _show_check(request: Request, upload: Upload, problems: dict[str, str] | Non
     if not is_first and not upload.choices.get("matched"):
         return _to(request, upload, MATCH)
     try:
-        summary = service.preview(request.session, upload)
+        summary = steps.preview(request.session, upload)
     except errors.Invalid as error:
         told = error.fields or {"method": error.message, "columns": error.message}
         return _show_look(request, upload, told) if is_first else _show_match(request, upload, told)
@@ -221,10 +221,10 @@ def _confirm(request: Request, upload: Upload) -> Answer:
         return _away(request, upload)  # a second click
     form = request.form
     if form.get("rows") == "left":
-        service.choose_match(request.session, upload, {"rows": "left"})
+        steps.choose_match(request.session, upload, {"rows": "left"})
         return _to(request, upload, CHECK)
     try:
-        service.confirm(
+        steps.confirm(
             request.session, request.user.id, upload, may_drop=form.checked("may_drop"), unmark=form.wholes("unmark")
         )  # fmt: skip
     except errors.Invalid as error:
@@ -246,7 +246,7 @@ def _not_read_again(request: Request, upload: Upload, problems: dict[str, str]) 
 
 
 def _download_detail(request: Request, upload: Upload) -> Answer:
-    body = forms.changes_file(service.detail(request.session, upload))
+    body = forms.changes_file(steps.detail(request.session, upload))
     answer = text(body, "text/csv; charset=utf-8")
     name = quote(f"Changes of {upload.filename}.csv", safe="")
     answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
