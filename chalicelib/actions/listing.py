@@ -119,7 +119,7 @@ _ROWS = """
     WHERE a.workflow_id = :workflow_id AND a.deleted_at IS NULL AND (CAST(:kind AS text) = '' OR a.kind = :kind)
       AND (CAST(:search AS text) = '' OR strpos(lower(unaccent(a.name || E'\\n' || a.description)),
                                   lower(unaccent(CAST(:search AS text)))) > 0)
-    ORDER BY {order}, a.id DESC
+    ORDER BY {order}, a.id
 """
 
 

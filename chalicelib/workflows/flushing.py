@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -14,8 +15,8 @@ from chalicelib import clock, errors
 from chalicelib.accounts.models import User
 from chalicelib.audit import service as audit
 from chalicelib.delivery import service as delivery
+from chalicelib.tables import names, store
 from chalicelib.tables import queries as tables
-from chalicelib.tables import store
 from chalicelib.tables.history import versions
 from chalicelib.workflows import parts, service
 from chalicelib.workflows.models import Workflow
@@ -109,9 +110,20 @@ def take_back(session: Session, user: User, workflow: Workflow, event_id: int) -
     for part in PARTS:
         if ids := event.detail["gone"].get(part.table):
             table = parts.table_of(part)
-            statement = table.update().where(table.c.id.in_(ids), table.c.workflow_id == workflow.id)
-            session.execute(statement.values(deleted_at=None))
+            mine = table.c.workflow_id == workflow.id
+            _free_names(session, table, mine, ids)
+            session.execute(table.update().where(table.c.id.in_(ids), mine).values(deleted_at=None))
     return event.detail
+
+
+def _free_names(session: Session, table: sa.Table, mine: sa.ColumnElement[bool], ids: list[int]) -> None:
+    """Give what comes back another name where something new has its name by now."""
+    taken = set(session.scalars(sa.select(table.c.name).where(mine, table.c.deleted_at.is_(None))))
+    for key, name in session.execute(sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids), mine)).all():
+        if name in taken:
+            free = names.unused(name, taken)
+            session.execute(table.update().where(table.c.id == key).values(name=free))
+            taken.add(free)
 
 
 def _in_table(session: Session, work: Callable[[], Result]) -> Result:

@@ -34,7 +34,7 @@ def share(session: Session, user: User, workflow: Workflow, email: str, role: st
     elif other is None:
         problems["email"] = f"There is no account with the address {email.strip()}. Ask your administrator to make one."
     elif other.id == user.id:
-        problems["email"] = "This is you."
+        problems["email"] = "This is your own address: you own this workflow already."
     elif other.role not in STAFF or not other.is_active:
         problems["email"] = f"{other.email} is no instructor’s account, so they could not open the workflow."
     elif session.get(Member, (workflow.id, other.id)) is not None:

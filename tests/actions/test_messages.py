@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from chalicelib import clock
@@ -257,6 +257,9 @@ def test_order_and_layout_are_remembered_for_each_person(several: Desk, workflow
     assert found(several) == ["Áccents 100%", "Reminder", "Zulu"]
     assert found(several, sort="type") == ["Zulu", "Reminder", "Áccents 100%"]
     assert found(several, sort="nonsense") == ["Zulu", "Reminder", "Áccents 100%"]
+    # Those that came together, as with an import, stay in the order in which they came.
+    several.session.execute(text("UPDATE ontask.action SET updated_at = now()"))
+    assert found(several, sort="changed") == ["Reminder", "Áccents 100%", "Zulu"]
     path = f"/workflows/{workflow.id}/actions"
     assert "action-table" in several.browser.get(path, layout="table").body
     assert "action-table" in several.browser.get(path).body

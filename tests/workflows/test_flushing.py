@@ -12,6 +12,7 @@ from chalicelib.delivery import service as delivery
 from chalicelib.delivery.order import SendOrder
 from chalicelib.tables import queries as tables
 from chalicelib.tables import store
+from chalicelib.tables.models import View
 from chalicelib.workflows import attributes, queries
 from chalicelib.workflows.models import Workflow
 from tests.conftest import Browser, Page
@@ -72,6 +73,33 @@ def test_table_and_messages_go_and_come_back(client: Browser, session: Session, 
     assert (card.row_count, card.column_count, card.action_count) == (2, 2, 1)
     assert list(tables.infos(session, workflow.id)) == list(ids.values())
     assert "low" in client.get(f"/workflows/{workflow.id}/actions/{action_id}").body
+
+
+def test_views_and_messages_come_back_beside_new_ones_of_their_names(
+    client: Browser, session: Session, user: User, workflow: Workflow
+) -> None:
+    ids, now = fill(session, workflow, user), clock.now()
+
+    def view(column_id: int) -> View:
+        made = View(workflow_id=workflow.id, name="All", columns=[column_id], created_at=now, updated_at=now)
+        session.add(made)
+        session.flush()
+        return made
+
+    old = view(ids["sid"])
+    page = client.follow(client.post(here(workflow), {"what": "all"}))
+    view(make_table(session, workflow, {"key": "text"}, [["k1"]])["key"])
+    make_action(session, workflow)
+    workflow.row_count = 1
+    session.flush()
+    assert undo(client, page).status == 303
+    session.expire_all()
+    assert old.name == "All (2)"
+    shown = client.get(f"/workflows/{workflow.id}/table?view={old.id}").body
+    assert "s1" in shown
+    assert "needs repair" not in shown
+    body = client.get(f"/workflows/{workflow.id}/actions").body
+    assert "Reminder (2)" in body
 
 
 def test_a_message_deleted_before_stays_deleted(

@@ -67,7 +67,7 @@ def test_the_news_of_a_share_is_one_plain_mail(
     [
         ("", "Type the address"),
         ("nobody@uni.example", "There is no account with the address nobody@uni.example"),
-        ("INES@uni.example", "This is you."),
+        ("INES@uni.example", "This is your own address: you own this workflow already."),
         ("olaf@uni.example", "is in already"),
         ("lea@uni.example", "is no instructor’s account"),
     ],
