@@ -66,10 +66,14 @@ def _pausing(session: Session, lane: Lane) -> datetime | None:
 
 
 def _wake_if_lost(session: Session, lane: Lane) -> datetime:
-    """Wake the lane, unless somebody serves it or is on the way; look again in a while in any case."""
+    """Wake the lane, unless somebody serves it or is on the way; return when to look again.
+
+    A lane that waits for hours, as for its quota, is left alone until then: the database can sleep.
+    """
     now = clock.now()
-    is_served = lane.served_at is not None and lane.served_at > now - LOST_AFTER
-    if not is_served and not wakeups.is_expected(lane, now):
+    if lane.wake_at is not None and lane.wake_at > now:
+        return lane.wake_at + LOST_AFTER
+    if lane.served_at is None or lane.served_at <= now - LOST_AFTER:
         wakeups.wake(session, lane.name)
     return now + LOST_AFTER
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
@@ -27,8 +27,3 @@ def wake(session: Session, lane: str, delay_seconds: float = 0) -> None:
         .where(Lane.name == lane, or_(Lane.wake_at.is_(None), Lane.wake_at < clock.now(), Lane.wake_at > at))
         .values(wake_at=at)
     )
-
-
-def is_expected(lane: Lane, now: datetime) -> bool:
-    """Tell whether a wake-up is under way, so that another one would only double the work."""
-    return lane.wake_at is not None and lane.wake_at > now

@@ -88,6 +88,8 @@ class Cloud:
         self.wakeups, self.events = wakeups, events
         self.sender: Callable[..., Sender] = Sender
         self.kills = 0
+        #: How often each kind of function ran.
+        self.invoked: Counter[str] = Counter()
         #: The sender's time: short, so that other things can happen between two invocations.
         self.seconds = RESERVE_SECONDS + 2
         self._heap: list[tuple[datetime, int, str, Any]] = []
@@ -174,6 +176,7 @@ class Cloud:
 
     def _invoke(self, kind: str, body: Any) -> None:
         config = settings()
+        self.invoked[kind] += 1
         if kind == "alarm":
             self._minutes.discard(body)
             due.run_due()
