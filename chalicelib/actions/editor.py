@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
-from chalicelib.actions import coverage, queries
+from chalicelib.actions import coverage, links, queries
 from chalicelib.actions.kinds import KINDS, Channel, Kind
 from chalicelib.actions.language import Names, TemplateError, ids_to_names, outdated, rubric
 from chalicelib.actions.language.rubric import Criterion
@@ -24,7 +24,6 @@ from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.formulas.words import words
 from chalicelib.tables import queries as tables
 from chalicelib.workflows.models import Workflow
-from chalicelib.workflows.queries import Attribute, attributes
 
 
 @dataclass(frozen=True)
@@ -75,17 +74,17 @@ class Editor:
     @cached_property
     def names(self) -> Names:
         """What the text can speak of."""
-        return queries.names(self.columns, self.conditions, self.attributes)
+        return queries.names(self.columns, self.conditions, self.shared.attributes, self.shared.links)
 
     @cached_property
-    def attributes(self) -> list[Attribute]:
-        """The workflow's attributes."""
-        return attributes(self.session, self.workflow.id)
+    def shared(self) -> links.Shared:
+        """The workflow's attributes and its links for learners."""
+        return links.read(self.session, self.workflow.id)
 
     @property
     def fixed(self) -> dict[str, str]:
-        """What the text shows to every learner alike, by reference: the values of attributes."""
-        return {f"a{one.id}": one.value for one in self.attributes}
+        """What the text shows to every learner alike, by reference: values of attributes, addresses of links."""
+        return self.shared.values
 
     @property
     def output(self) -> Output:
@@ -137,7 +136,10 @@ class Editor:
         return {
             "columns": [{"id": one.id, "name": one.name, "type": one.type} for one in self.columns.values()],
             "conditions": [{"id": one.id, "name": self.names.name(f"k{one.id}")} for one in self.conditions],
-            "attributes": [{"id": one.id, "name": self.names.name(f"a{one.id}")} for one in self.attributes],
+            "attributes": [{"id": one.id, "name": self.names.name(f"a{one.id}")} for one in self.shared.attributes],
+            "links": [
+                {"id": one.id, "name": self.names.name(one.reference), "title": one.name} for one in self.shared.links
+            ],
             "isForMany": not KINDS[Kind(self.action.kind)].per_learner,
         }
 

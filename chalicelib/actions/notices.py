@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chalicelib.actions import links
 from chalicelib.actions.editor import ConditionLine, Editor
 from chalicelib.actions.kinds import KINDS, Channel, Kind
 
@@ -41,6 +42,8 @@ def _notices(editor: Editor) -> Iterator[Notice]:
         yield Notice(words, "filter", is_grave=True)
     if editor.trouble:
         yield Notice(editor.trouble, is_grave=True)
+    if closed := links.closed(editor.shared.links, editor.used):
+        yield Notice(closed, is_grave=True)
     is_form = KINDS[Kind(editor.action.kind)].channel is Channel.FORM
     unused = [one for one in who.conditions if not one.is_used and not one.problem]
     if unused:

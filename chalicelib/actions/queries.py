@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib.actions.kinds import KINDS, Kind
 from chalicelib.actions.language import Names, TemplateError, of_message, references
 from chalicelib.actions.language.syntax import Reference
+from chalicelib.actions.links import Link
 from chalicelib.actions.models import Action, Condition
 from chalicelib.formulas import tree
 from chalicelib.formulas.check import Columns
@@ -26,12 +27,14 @@ def conditions(session: Session, action_id: int) -> list[Condition]:
     return list(session.scalars(query.order_by(Condition.position, Condition.id)))
 
 
-def names(columns: Columns, conditions: Iterable[Condition], attributes: Iterable[Attribute] = ()) -> Names:
+def names(
+    columns: Columns, conditions: Iterable[Condition], attributes: Iterable[Attribute] = (), links: Iterable[Link] = ()
+) -> Names:  # fmt: skip
     """Return what the text of a message can speak of."""
     return of_message(
         {column.id: (column.name, column.type) for column in columns.values()},
         {condition.id: condition.name for condition in conditions},
-        {attribute.id: attribute.name for attribute in attributes},
+        {attribute.id: attribute.name for attribute in attributes}, {link.id: link.name for link in links},
     )  # fmt: skip
 
 

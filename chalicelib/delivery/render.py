@@ -8,12 +8,15 @@ from datetime import datetime
 from html import escape
 from typing import Any, Protocol
 
+from chalicelib.accounts import personal_links
 from chalicelib.actions.reports.rows import thawed
 from chalicelib.delivery.details import criteria, plain_criteria
 from chalicelib.delivery.plain import plain_source, tidy
+from chalicelib.web.urls import absolute_url_for, path_for
 
 #: RFC 5322 §2.1.1 folds long lines, but no mail program shows more of a subject than this.
 MAX_SUBJECT_CHARACTERS = 998
+_SERVED = "actions.show_served"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Written(Protocol):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """The values that are the same for everybody, by "a3"."""
+        """The values that are the same for everybody, by "a3", and the tokens of links for learners, by "m7"."""
 
     @property
     def details(self) -> dict[str, Any]:
@@ -67,15 +70,19 @@ class Renderer:
         )  # fmt: skip
         self._tables: dict[str, Any] = run.details.get("tables", {})
         self._links = [(file["label"], file["url"]) for file in run.details.get("files", []) if "url" in file]
-        self._fixed = dict(run.attributes)
+        self._fixed = fixed(run.attributes)
+        self._own = {key: path_for(_SERVED, token=token) for key, token in run.attributes.items() if key[0] == "m"}
         self._convert = {name: convert for name, kind in run.value_types.items() if (convert := CONVERTERS.get(kind))}
 
-    def render(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> Rendered:
+    def render(self, values: Mapping[str, Any], flags: Mapping[str, Any], *, only_for: str = "") -> Rendered:
         """Return the mail made of a message's frozen values and flags.
 
-        Raises errors.Invalid when it gets too long.
+        `only_for` is the address of whoever alone will read it: its links for learners are that person's own. Raises
+        errors.Invalid when it gets too long.
         """
         context = self._context(values, flags)
+        if only_for:
+            context |= {key: personal_links.address(only_for, path) for key, path in self._own.items()}
         subject = " ".join(self._subject.render(context).split())[:MAX_SUBJECT_CHARACTERS]
         shown, plain = self._html.render(context), tidy(self._text.render(context))
         if self._links:
@@ -99,6 +106,13 @@ class Renderer:
         for key, about in self._tables.items():
             context[key] = thawed(values.get(key, []), about["names"], about["types"])
         return context
+
+
+def fixed(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a text shows to everybody: values of attributes, addresses of links."""
+    return {
+        key: absolute_url_for(_SERVED, token=value) if key[0] == "m" else value for key, value in attributes.items()
+    }
 
 
 # JSON has one kind of number and no times; texts are shown by the column's type.

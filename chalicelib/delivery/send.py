@@ -80,6 +80,7 @@ class Sender(Worker[Letter]):
 
 
 def _write(renderer: Renderer, head: Head, details: Mapping[str, Any], message: Claimed) -> Letter:
-    mail = renderer.render(message.values, message.flags)
+    # Whoever has a personal link comes in as the learner: it goes to nobody else.
+    mail = renderer.render(message.values, message.flags, only_for="" if head.cc or head.bcc else message.recipient)
     files = report_files.attached(message.run_id, details) if details.get("files") else ()
     return compose(head, mail, message.recipient, message.id, files)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
+from chalicelib.actions import links
 from chalicelib.actions.language.names import Names, of_message
 from chalicelib.actions.language.syntax import PERSONAL, Allowed, Output, TemplateError
 from chalicelib.actions.language.translate import ids_to_names, names_to_ids, outdated, references, shows_rubric
+from chalicelib.actions.links import Link
 from chalicelib.delivery.order import MAX_SUBJECT_LENGTH
 from chalicelib.formulas.columns import ColumnInfo
 
@@ -36,6 +38,7 @@ class Sources:
     columns: dict[int, SourceColumn]
     conditions: list[dict[str, Any]]
     attributes: list[dict[str, Any]]
+    links: list[Link] = field(default_factory=list)
 
     @property
     def names(self) -> Names:
@@ -44,6 +47,7 @@ class Sources:
             {column.id: (column.name, column.type) for column in self.columns.values()},
             {condition["id"]: condition["name"] for condition in self.conditions},
             {attribute["id"]: attribute["name"] for attribute in self.attributes},
+            {link.id: link.name for link in self.links},
         )  # fmt: skip
 
     @property
@@ -59,26 +63,28 @@ class Sources:
 
 _OPENS_TAG = re.compile(r"\{(?=[{%])")
 # One statement for all, as every page of sending needs them.
-_SOURCES = text("""
-    SELECT 1 AS part, position, id, name, type, is_key, NULL AS formula, NULL AS value FROM ontask.column
+_SOURCES = text(f"""
+    SELECT 1 AS part, position, id, name, NULL AS value, false AS is_on, type, is_key,
+        CAST(NULL AS jsonb) AS formula
+    FROM ontask.column
     WHERE workflow_id = :workflow_id AND deleted_at IS NULL
     UNION ALL
-    SELECT 2, position, id, name, NULL, NULL, formula, NULL FROM ontask.condition
+    SELECT 2, position, id, name, NULL, false, NULL, false, formula FROM ontask.condition
     WHERE action_id = :action_id AND deleted_at IS NULL
     UNION ALL
-    SELECT 3, id, id, name, NULL, NULL, NULL, value FROM ontask.attribute
-    WHERE workflow_id = :workflow_id AND deleted_at IS NULL
+    SELECT *, NULL, false, NULL FROM ({links.SHARED}) shared
     ORDER BY part, position, id
-""")
+""")  # noqa: S608  both parts are ours
 
 
 def read(session: Session, workflow_id: int, action_id: int) -> Sources:
     """Return what the action's text may refer to."""
-    rows = session.execute(_SOURCES, {"workflow_id": workflow_id, "action_id": action_id}).all()
+    rows = session.execute(_SOURCES, {**links.parameters(workflow_id), "action_id": action_id}).all()
     columns = {row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key) for row in rows if row.part == 1}
     conditions = [{"id": row.id, "name": row.name, "formula": row.formula} for row in rows if row.part == 2]
     attributes = [{"id": row.id, "name": row.name, "value": row.value} for row in rows if row.part == 3]
-    return Sources(columns, conditions, attributes)
+    led_to = [Link(row.id, row.name, row.value, row.is_on) for row in rows if row.part == 4]
+    return Sources(columns, conditions, attributes, led_to)
 
 
 def action_name(session: Session, action_id: int) -> str:
@@ -152,6 +158,9 @@ class DraftText:
                 references |= {criterion["column"]}
                 references |= {name for shown in criterion["feedback"].values() for name in used(found, shown, "html")}
         self.value_types = {f"c{key}": column.type for key, column in found.columns.items() if f"c{key}" in references}
+        if closed := links.closed(found.links, references):
+            raise errors.Invalid(closed)
         self.attributes = {f"a{one['id']}": one["value"] for one in found.attributes if f"a{one['id']}" in references}
+        self.attributes |= {one.reference: one.token for one in found.links if one.reference in references}
         self.value_ids = sorted(int(name[1:]) for name in self.value_types)
         self.conditions = [item for item in found.conditions if f"k{item['id']}" in references]

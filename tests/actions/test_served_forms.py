@@ -143,7 +143,10 @@ def test_results_tell_how_many_opened_it_and_a_reminder_has_the_link(
     apply(session)
     assert re.search(r"Asked\s*3\s*Opened it at its link\s*2\s*Answered\s*1", words(desk.get("/results")))
     made = desk.browser.follow(desk.post("/answers", {"do": "remind"}))
-    assert here in unescape(made.body)
+    assert '{{ "link to Weekly" }}' in unescape(made.body) or "{{ link to Weekly }}" in unescape(made.body)
+    preview = re.search(r'src="([^"]+/preview[^"]*)"', made.body)
+    assert preview is not None
+    assert here in desk.browser.get(unescape(preview[1])).body
 
 
 def test_a_to_do_list_is_ticked_at_its_link(desk: Desk, session: Session, workflow: Workflow) -> None:

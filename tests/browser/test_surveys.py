@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
+from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PHONE, Visit
 from tests.factories import make_action, make_table
 
-COLUMNS = {"sid": "text", "name": "text", "Came on Monday": "boolean", "mark": "integer"}
+COLUMNS = {"sid": "text", "email": "text", "name": "text", "Came on Monday": "boolean", "mark": "integer"}
 
 
 @pytest.fixture
 def survey(visit: Visit) -> Visit:
     """The page of an empty survey in a class of twelve."""
     with visit.course() as (session, workflow):
-        rows = [[f"s{number:02}", f"Learner {number}", None, None] for number in range(1, 13)]
+        rows = [[f"s{n:02}", f"s{n:02}@forms.example", f"Learner {n}", None, None] for n in range(1, 13)]
         make_table(session, workflow, COLUMNS, rows)
         action = make_action(session, workflow, "", "How is it going?", "survey")
     visit.go(f"/workflows/{workflow.id}/actions/{action.id}")
@@ -156,3 +158,37 @@ def test_a_form_is_filled_in_on_a_phone_by_keyboard(survey: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Thank you")).to_be_focused()
     survey.check()
+
+
+def test_a_learner_comes_from_the_reminder_to_the_survey_and_answers(survey: Visit, chromium: Chromium) -> None:
+    page = survey.page
+    add(survey, "long_text", "What is unclear?")
+    form = here(survey)
+    page.goto(f"{form}/link")
+    page.get_by_label("The link works").check()
+    page.get_by_role("button", name="Save").click()
+    page.goto(f"{form}/results")
+    page.get_by_role("button", name=re.compile("Remind")).click()
+    expect(page.locator(".message-text a")).to_have_text("How is it going?")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Link to a page or form…").click()
+    expect(page.get_by_role("menuitem", name="How is it going?", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    survey.check()
+    page.get_by_role("link", name="Send…").click()
+    page.get_by_label("Subject").fill("A reminder")
+    page.get_by_role("button", name="Send 12 messages").click()
+    expect(page.get_by_role("img", name=re.compile("Totals over time: sent 12"))).to_be_visible(timeout=30_000)
+    page.goto(survey.product.url + "/dev/outbox?q=s03@forms.example")
+    mail = page.get_by_role("link", name="A reminder").first.get_attribute("href")
+    own = re.search(r'href="([^"]+/enter/[^"]+)"', page.request.get(f"{survey.product.url}{mail}/body").text())
+    assert own is not None
+    context = chromium.new_context(viewport=PHONE)
+    phone = context.new_page()
+    phone.goto(html.unescape(own[1]))
+    phone.get_by_label("What is unclear?").fill("Osmosis")
+    phone.get_by_role("button", name="Send").click()
+    expect(phone.get_by_role("heading", name="Thank you")).to_be_visible()
+    context.close()
+    page.goto(form)
+    expect(page.locator("#answers-table tbody tr").nth(2)).to_contain_text("Osmosis")

@@ -1,4 +1,4 @@
-"""The names of a workflow's columns, conditions and attributes, and what they are called inside texts."""
+"""The names of a workflow's columns, conditions, attributes and links, and what they are called inside texts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from chalicelib.actions.language.syntax import Reference
 
-_REFERENCE = re.compile(r"([cka])([1-9][0-9]{0,18})")
-_KINDS = {"c": "column", "k": "condition", "a": "attribute"}
+_REFERENCE = re.compile(r"([ckam])([1-9][0-9]{0,18})")
+_KINDS = {"c": "column", "k": "condition", "a": "attribute", "m": "link"}
+#: Signs of the language that a name between quotes can't have: names of actions are anybody's.
+_SIGNS = str.maketrans({'"': "”", "{": "(", "}": ")"})
 
 
 class Ambiguous(Exception):
@@ -22,7 +24,7 @@ class Ambiguous(Exception):
 
 
 class Names:
-    """Looks up what a name stands for ("c12" a column, "k5" a condition, "a3" an attribute), and back.
+    """Looks up what a name stands for ("c12" a column, "k5" a condition, "a3" an attribute, "m7" a link), and back.
 
     An `if` may test conditions and the columns in `yes_no`.
     """
@@ -66,7 +68,7 @@ class Names:
         """Tell whether an `if` may test the object."""
         return reference.startswith("k") or reference in self._yes_no
 
-    def close_to(self, text: str, *, tests: bool = False, letters: str = "cka") -> list[str]:
+    def close_to(self, text: str, *, tests: bool = False, letters: str = "ckam") -> list[str]:
         """Return up to three known names that look like the text.
 
         With `tests` only those an `if` may test, and only of objects whose references begin with one of `letters`.
@@ -80,15 +82,17 @@ class Names:
 
 
 def of_message(
-    columns: Mapping[int, tuple[str, str]], conditions: Mapping[int, str], attributes: Mapping[int, str] | None = None
-) -> Names:
-    """Return the names of a message: `columns` maps ids to name and type, `conditions` and `attributes` to names.
+    columns: Mapping[int, tuple[str, str]], conditions: Mapping[int, str], attributes: Mapping[int, str] | None = None,
+    links: Mapping[int, str] | None = None,
+) -> Names:  # fmt: skip
+    """Return the names of a message: `columns` maps ids to name and type, the others to names, `links` to an action's.
 
     A condition that is called like a column (which got the name later) is called “… (condition)” in texts, and the
     same with attributes: otherwise one of the two would silently become the other.
     """
     known = {name: f"c{key}" for key, (name, _) in columns.items()}
-    for letter, named in (("a", attributes or {}), ("k", conditions)):
+    led_to = {key: f"link to {' '.join(name.translate(_SIGNS).split())}" for key, name in (links or {}).items()}
+    for letter, named in (("a", attributes or {}), ("k", conditions), ("m", led_to)):
         for key, name in named.items():
             shown = name
             while shown in known:

@@ -144,7 +144,7 @@ class _Parser:
     def _wrong(self, offset: int, message: str, suggestions: list[str] | None = None, name: str | None = None) -> None:
         self._problems.append(self._places.problem(offset, message, suggestions or (), name))
 
-    def _close_to(self, name: str, *, tests: bool = False, letters: str = "cka") -> list[str]:
+    def _close_to(self, name: str, *, tests: bool = False, letters: str = "ckam") -> list[str]:
         if self._names is None or self._suggested == MAX_SUGGESTED:
             return []
         self._suggested += 1
@@ -302,7 +302,7 @@ class _Parser:
             if names is None:
                 reference = piece[1:]
                 is_known = not is_quoted and piece.startswith("@") and is_reference(reference)
-                return reference if is_known and not reference.startswith("a") else None
+                return reference if is_known and not reference.startswith(("a", "m")) else None
             found = names.find(piece)
             return found if found and names.can_test(found) else None
 
@@ -354,7 +354,7 @@ class _Parser:
 
     def _unknown_name(self, offset: int, name: str) -> None:
         if self._allowed.per_learner:
-            what, letters = "column, attribute or condition", "cka"
+            what, letters = "column, attribute or condition", "ckam"
         else:
             what, letters = "attribute", "a"
         close = self._close_to(name, letters=letters)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
-from chalicelib.actions import html
+from chalicelib.actions import html, links
 from chalicelib.actions import queries as action_queries
 from chalicelib.actions.models import Action
 from chalicelib.actions.surveys import answers, fields, queries
@@ -28,7 +28,6 @@ from chalicelib.formulas.check import Columns
 from chalicelib.tables import queries as tables
 from chalicelib.tables import service as table
 from chalicelib.workflows.models import Workflow
-from chalicelib.workflows.queries import attributes
 
 #: A form that was opened in time is taken for so long after its end.
 GRACE = timedelta(minutes=5)
@@ -103,8 +102,8 @@ class Form:
 
         used = action_queries.used(self.action)
         fixed = {}
-        if any(reference.startswith("a") for reference in used):
-            fixed = {f"a{one.id}": one.value for one in attributes(self.session, self.workflow.id)}
+        if any(reference.startswith(("a", "m")) for reference in used):
+            fixed = links.read(self.session, self.workflow.id).values
         tested = {key: formula for key, formula in self.conditions.items() if f"k{key}" in used}
         holds = flags(self.session, self.infos, self.values, tested, self.workflow.time_zone) if tested else {}
         context = {**fixed, **{f"c{key}": value for key, value in self.values.items()}}

@@ -16,7 +16,6 @@ from chalicelib.actions import service as actions
 from chalicelib.actions.editor import Editor
 from chalicelib.actions.kinds import Kind as ActionKind
 from chalicelib.actions.models import Action
-from chalicelib.actions.serving import service as serving
 from chalicelib.actions.surveys import running
 from chalicelib.actions.surveys.kinds import SEPARATOR, Kind
 from chalicelib.actions.surveys.queries import Item
@@ -26,7 +25,6 @@ from chalicelib.tables.charts.drawing import Drawing, draw
 from chalicelib.tables.charts.figures import Bar, Figures
 from chalicelib.tables.charts.words import Words
 from chalicelib.tables.scope import Scope
-from chalicelib.web.urls import absolute_url_for
 
 #: Of free texts so many are shown, the latest rows first.
 SHOWN_TEXTS = 20
@@ -175,8 +173,7 @@ def remind(session: Session, user_id: int, editor: Editor, items: Sequence[Item]
     actions.set_filter(session, user_id, made, rules, editor.columns, editor.workflow.time_zone)
     plain = action.name.translate(_BRACES)  # they would begin a tag of the text
     text = (REMINDER_TODO if is_todo else REMINDER).format(name=escape(plain))
-    if link := serving.find(session, action.id):
-        address = absolute_url_for("actions.show_served", token=link.token)
-        text += f'<p><a href="{escape(address)}">{escape(plain)}</a></p>'
+    named = escape(f'"{editor.names.name(f"m{action.id}")}"')
+    text += f'<p><a href="{{{{ {named} }}}}">{escape(plain)}</a></p>'
     actions.save_text(session, user_id, made, text, made.version, editor.names)
     return made

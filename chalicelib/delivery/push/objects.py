@@ -12,7 +12,7 @@ from chalicelib.actions import objects
 from chalicelib.actions.reports.rows import thawed
 from chalicelib.actions.targets import Target
 from chalicelib.delivery.push.pusher import Parcel
-from chalicelib.delivery.render import CONVERTERS, Written
+from chalicelib.delivery.render import CONVERTERS, Written, fixed
 
 
 class ObjectRenderer:
@@ -23,7 +23,7 @@ class ObjectRenderer:
 
         self._text = compile_template(run.text, "json", time_zone=run.time_zone)
         self._tables: dict[str, Any] = run.details.get("tables", {})
-        self._fixed = dict(run.attributes)
+        self._fixed = fixed(run.attributes)
         self._convert = {name: convert for name, kind in run.value_types.items() if (convert := CONVERTERS.get(kind))}
 
     def render(self, values: Mapping[str, Any], flags: Mapping[str, Any]) -> str:

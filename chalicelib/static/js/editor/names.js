@@ -8,12 +8,13 @@ export class Names {
   constructor(data) { this.set(data); }
 
   // `isForMany`: a text about all learners shows attributes only; columns are for its tables.
-  set({ columns, conditions, attributes, isForMany = false }) {
+  set({ columns, conditions, attributes, links = [], isForMany = false }) {
     this.isForMany = isForMany;
     this.columns = columns;
     this.conditions = isForMany ? [] : conditions;
     this.values = [...(isForMany ? [] : columns), ...attributes];
-    this.known = new Set([...this.values, ...this.conditions].map((one) => simple(one.name)));
+    this.links = isForMany ? [] : links;
+    this.known = new Set([...this.values, ...this.links, ...this.conditions].map((one) => simple(one.name)));
   }
 
   isKnown = (name) => this.known.has(simple(name));

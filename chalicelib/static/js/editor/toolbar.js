@@ -90,10 +90,19 @@ export class Toolbar {
     ]);
   }
 
+  // In a mail each learner's own, by which they come in without a password.
+  linkMenu(button) {
+    const { names, view } = this.page;
+    openMenu(button, "Link to", names.links.map((one) => ({
+      label: one.title, run: () => commands.setLink(view, `{{ ${quoted(one.name)} }}`, one.title),
+    })));
+  }
+
   moreMenu(button) {
-    const { view } = this.page;
+    const { names, view } = this.page;
     openMenu(button, "More", [
       { label: "Picture…", run: () => askPicture(this.page) },
+      ...(names.links.length ? [{ label: "Link to a page or form…", hint: "each learner’s own", run: () => this.linkMenu(button) }] : []),
       { label: "Table", hint: "3 × 3", run: () => commands.insertTable(view, 3, 3) },
       { label: "Line", run: () => commands.run(view, (state, dispatch) => {
         dispatch(state.tr.replaceSelectionWith(schema.nodes.horizontal_rule.create()));
