@@ -12,10 +12,13 @@ import pytest
 from sqlalchemy import event, text
 
 from chalicelib import database
+from chalicelib.actions.surveys import answers
+from chalicelib.actions.surveys import jobs as answer_jobs  # noqa: F401  registers its jobs
 from chalicelib.schedules import jobs
 from chalicelib.schedules import service as schedules
 from chalicelib.tables import cells, queries, service
 from chalicelib.workflows.models import Workflow
+from tests.factories import make_action
 from tests.tables.conftest import Course, fields
 
 PATIENCE = 3.5
@@ -78,7 +81,9 @@ def test_no_edit_is_lost_and_nobody_waits_long_during_a_merge(course: Course, aw
     confirmed(course)
     with database.scope() as session:
         columns = {column.name: column for column in queries.columns(session, course.workflow_id)}
+        survey = make_action(session, session.get_one(Workflow, course.workflow_id), kind="survey")
     stop, waits, saved, refused, read = threading.Event(), [0.0], dict[int, str](), [0], [0.0]
+    answered, answering = dict[int, int](), [0.0]
 
     def edit() -> None:
         number = 0
@@ -105,11 +110,22 @@ def test_no_edit_is_lost_and_nobody_waits_long_during_a_merge(course: Course, aw
                 session.execute(text(f"SELECT count(*) FROM learners.w{course.workflow_id}")).one()
             read.append(time.monotonic() - began)
 
+    def answer() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            row_id, began = 101 + number % 100, time.monotonic()
+            with database.scope() as session:
+                answers.lock(session, course.workflow_id, row_id)
+                answers.add(session, survey, row_id, None, "link", {columns["mark"].id: 1000 + number})
+            answered[row_id] = 1000 + number
+            answering.append(time.monotonic() - began)
+
     def linger(_count: int) -> None:
         # Long enough in each stage for edits and looks to meet it.
         threading.Event().wait(0.02)
 
-    people = [threading.Thread(target=edit), threading.Thread(target=look)]
+    people = [threading.Thread(target=one) for one in (edit, look, answer)]
     for person in people:
         person.start()
     with before_each_statement(linger):
@@ -118,11 +134,16 @@ def test_no_edit_is_lost_and_nobody_waits_long_during_a_merge(course: Course, aw
     stop.set()
     for person in people:
         person.join()
+    course.work()  # answers wait for the table, learners do not
     rows = course.contents()
     assert len(rows) == 300
     assert saved
     for number, value in saved.items():
         assert rows[number - 1]["name"] == value
+    assert answered
+    for row_id, mark in answered.items():
+        assert rows[row_id - 1]["mark"] == mark
+    assert max(answering) < PATIENCE
     assert max(waits) < PATIENCE
     assert max(read) < 1
 
