@@ -29,11 +29,11 @@ from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 
 CHANGE = "change_table"
-#: Up to so many cells are written while somebody waits. Measured with 100,000 rows × 22 columns, three others busy on the
-#: two cores: another type 1.6–2.1 s, a formula or random groups 1.3–2.2 s, a copy 1.3 s.
+#: Up to so many cells are written while somebody waits. Measured with 100,000 rows × 22 columns while others used both
+#: cores: another type 1.6–2.1 s, a formula or random groups 1.3–2.2 s, a copy 1.3 s.
 AT_ONCE = 2_000_000
-#: The same for rows of which each is kept for the undo. Measured with the same table: set a column 5.2 s, delete 4.2–6.3 s,
-#: take that back 2.4–5.8 s for 100,000 rows.
+#: The same for rows of which each is kept for the undo. Measured with all 100,000: set a column 5.2 s, delete all up to
+#: 6.3 s, take that back up to 5.8 s.
 ROWS_AT_ONCE = 40_000
 
 RETYPE, COMPUTE, REDEFINE, COPY = "type", "compute", "redefine", "copy"
