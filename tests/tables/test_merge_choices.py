@@ -268,6 +268,29 @@ def test_marks_that_happen_to_be_somebodys_number_recognise_nobody(course: Cours
     assert "These find" not in match.body
 
 
+def test_each_column_is_told_what_becomes_of_it(course: Course, aws: str) -> None:
+    course.add("sid,name,mark\n1,Ana,5\n2,Ben,6\n")
+    page, match = match_page(course, "id,name,points,note\n1,Ana,7,x\n2,Ben,8,y\n")
+    given = fields(match)
+    given |= {
+        "key_number": "1",
+        "key_column": str(column_id(course, "sid")),
+        "target-3": str(column_id(course, "mark")),
+    }
+    shown = check(course, page, match, **{**given, "target-4": "-1"}).body
+    table = shown.partition("What becomes of it</th>")[2].partition("</table>")[0]
+    assert re.findall(r"<td>(.*?)</td><td>(.*?)</td><td>(.*?)</td>", table) == [
+        ("sid", "id", "recognises learners"), ("mark", "points", "updated, keeps its name"),
+        ("name", "name", "updated"), ("–", "note", "left out"),
+    ]  # fmt: skip
+
+
+def test_keys_that_differ_only_by_case_are_named(course: Course, aws: str) -> None:
+    page = course.read("email,x\nAnn@uni.example,1\nbo@uni.example,2\nann@uni.example,3\n")
+    shown = course.browser.follow(course.browser.get(page)).body
+    assert "“Ann@uni.example” and “ann@uni.example” differ only in large and small letters" in shown
+
+
 def test_a_file_that_breaks_a_rubric_or_a_survey_says_so_before_it_is_added(course: Course, aws: str) -> None:
     course.add("sid,structure,mood\n1,High,ok\n2,Low,bad\n")
     with database.scope() as session:

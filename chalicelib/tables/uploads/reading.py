@@ -208,9 +208,11 @@ def _explain_keys(session: Session, upload_id: int, columns: list[dict[str, Any]
         if names.is_key_word(column["name"]) and kinds.KINDS[column["kind"]].type in kinds.KEY_TYPES
     ]
     for column in likely[:EXPLAINED_KEYS]:
-        if column["unique"]:
-            continue
         number, table = column["number"], staging.typed(upload_id)
+        if column["unique"]:
+            if kinds.KINDS[column["kind"]].type == "text" and (pair := staging.alike(session, upload_id, number)):
+                column["notes"].append(f"“{pair[0]}” and “{pair[1]}” differ only in large and small letters")
+            continue
         shared = staging.duplicates(session, f"(SELECT row_id AS line, t{number} FROM {table}) AS s", f"t{number}")
         if shared:
             first = shared[0]

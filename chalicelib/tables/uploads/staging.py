@@ -277,6 +277,19 @@ def duplicates(session: Session, source: str, column: str) -> list[dict[str, Any
     return [{"value": value, "count": count, "line": line} for value, count, line in rows]
 
 
+def alike(session: Session, upload_id: int, number: int) -> tuple[str, str] | None:
+    """Return two texts of a column that differ only in large and small letters; None when there are none."""
+    name, column = typed(upload_id), f"t{int(number)}"
+    # Where everything is written in small letters, as addresses mostly are, nothing has to be compared.
+    if not session.scalar(text(f"SELECT EXISTS (SELECT FROM {name} WHERE {column} <> lower({column}))")):
+        return None
+    query = f"""
+        SELECT min({column}), max({column}) FROM {name} WHERE {column} IS NOT NULL GROUP BY lower({column})
+        HAVING count(*) > 1 ORDER BY min(row_id) LIMIT 1"""
+    row = session.execute(text(query)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
 def source(upload_id: int, kinds: Mapping[int, str], read_as: Mapping[int, str]) -> str:
     """Return SQL of a subquery with `line` and n<number> for each column in `kinds`, read as that kind.
 

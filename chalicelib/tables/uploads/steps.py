@@ -78,7 +78,35 @@ def preview(session: Session, upload: Upload) -> dict[str, Any]:
         rows = upload.understood["rows"] - left_out
         return {"method": made.method, "new": rows, "after": rows, "left_out": left_out, "columns": len(made.columns)}
     summary = merge.dry_run(session, upload.workflow_id, upload.id, made, existing)
-    return {"method": made.method, **summary, "uses": _uses(session, upload, summary, existing)}
+    return {
+        "method": made.method, **summary, "uses": _uses(session, upload, summary, existing),
+        "ways": ways(upload.understood, made, existing),
+    }  # fmt: skip
+
+
+def ways(
+    understood: Mapping[str, Any], made: plan.Plan, existing: Sequence[Column]
+) -> list[tuple[str, str, str]]:  # fmt: skip
+    """Return every column as (in the table, in the file, what becomes of it): those that recognise learners first."""
+    by_id = {column.id: column for column in existing}
+    found = []
+    for wanted in made.columns:
+        there = by_id.get(wanted.target or 0)
+        if there is None:
+            found.append((2, wanted.name, ("", wanted.name, "new")))
+        elif (wanted.number, there.id) in made.keys:
+            found.append((1, there.name, (there.name, wanted.name, "recognises learners")))
+        else:
+            same = there.name == wanted.name
+            found.append((2, there.name, (there.name, wanted.name, "updated" if same else "updated, keeps its name")))
+    taken = {wanted.number for wanted in made.columns}
+    for column in understood["columns"]:
+        if column["number"] not in taken:
+            found.append((2, column["name"], ("", column["name"], "left out")))
+    targets = {wanted.target for wanted in made.columns}
+    stays = "disappears" if made.method == plan.REPLACE else "stays as it is"
+    found += [(2, column.name, (column.name, "", stays)) for column in existing if column.id not in targets]
+    return [way for _, _, way in sorted(found, key=lambda one: (one[0], one[1].casefold()))]
 
 
 def _planned(session: Session, upload: Upload) -> tuple[list[Column], plan.Plan]:
