@@ -29,6 +29,7 @@ WORDS = {
     "learners_updated": "brought the learners with access up to date",
     "workflow_exported": "exported the workflow",
     "messages_exported": "exported messages",
+    "snapshot_downloaded": "downloaded the workflow as it was at the sending of",
     "workflow_imported": "imported the workflow from",
     "messages_imported": "brought in messages from",
     "data_uploaded": "started the table with",

@@ -70,15 +70,16 @@ def fetch(file: StoredFile, target: IO[bytes]) -> None:
         target.write(chunk)
 
 
-def read(key: str) -> bytes:
-    """Return the bytes of an object.
+def read(key: str, version: str | None = None) -> bytes:
+    """Return the bytes of an object, or of one version of it.
 
     Raises errors.NotFound when there is none, errors.Unavailable when S3 can't be reached.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return bytes(client("s3").get_object(Bucket=settings().bucket, Key=key)["Body"].read())
+        pinned: dict[str, Any] = {"VersionId": version} if version else {}
+        return bytes(client("s3").get_object(Bucket=settings().bucket, Key=key, **pinned)["Body"].read())
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             raise errors.NotFound("The file is not kept any more.") from error

@@ -19,6 +19,7 @@ from chalicelib import clock
 from chalicelib.aws.mailer import Envelope
 from chalicelib.delivery import links
 from chalicelib.delivery.models import Run
+from chalicelib.delivery.order import EACH
 from chalicelib.delivery.render import Rendered
 from chalicelib.settings import settings
 
@@ -51,6 +52,11 @@ class Attached:
     content_type: str
     body: bytes
 
+    @cached_property
+    def encoded(self) -> bytes:
+        """Its bytes as they stand in a mail; the same in all mails of a run."""
+        return encodebytes(self.body).replace(b"\n", b"\r\n")
+
 
 @dataclass(frozen=True)
 class Head:
@@ -73,7 +79,7 @@ class Head:
     def of(cls, run: Run) -> Head:
         """Return a run's."""
         return cls(
-            run.from_name, run.reply_to, tuple(run.cc), tuple(run.bcc), run.track_opens, run.track_clicks,
+            run.from_name, run.reply_to, *_in_copy(run), run.track_opens, run.track_clicks,
             run.correlation_id, tuple(run.details.get("to", ())), has_way_out=not run.details.get("to"),
         )  # fmt: skip
 
@@ -93,6 +99,11 @@ class Head:
         if self.correlation_id:
             lines.append(f"{CORRELATION_HEADER}: {self.correlation_id}")
         return "\r\n".join([*lines, "MIME-Version: 1.0"])
+
+
+def _in_copy(run: Run) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return who is in cc and bcc of each mail."""
+    return (tuple(run.cc), tuple(run.bcc)) if run.copies == EACH else ((), ())
 
 
 def compose(
@@ -147,7 +158,7 @@ def _file(boundary: str, file: Attached) -> bytes:
         f"\r\n--{boundary}\r\nContent-Type: {file.content_type}\r\nContent-Transfer-Encoding: base64\r\n"
         f"Content-Disposition: attachment; filename=\"{plain}\";\r\n filename*=UTF-8''{name}\r\n\r\n"
     )
-    return intro.encode() + encodebytes(file.body).replace(b"\n", b"\r\n")
+    return intro.encode() + file.encoded
 
 
 def _part(boundary: str, kind: str, text: str) -> bytes:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
+from chalicelib.delivery import attachments
 from chalicelib.delivery.forms import MAX_LEFT_OUT, SendForm, from_values
 from chalicelib.delivery.models import RunDraft
 from chalicelib.delivery.order import Sendable
@@ -17,7 +18,25 @@ from chalicelib.web.request import Values
 
 KEPT = timedelta(days=14)
 #: Fields that are no choices of the form; a token is a secret and stored with the action only, encrypted.
-_NOT_KEPT = {"csrf", "csrf_token", "draft", "token", "step", "do", "expected", "find", "only", "shown", "out", "after"}
+_NOT_KEPT = {
+    "csrf",
+    "csrf_token",
+    "draft",
+    "token",
+    "step",
+    "do",
+    "expected",
+    "find",
+    "only",
+    "shown",
+    "out",
+    "after",
+    "following",
+    "filename",
+    "size",
+    "key",
+    "detach",
+}
 #: The fields that the second step has: those of the list and those of the receipt.
 _OF_LIST = ("also_1", "also_2", "leave_out_bad", "leave_out_duplicates", "typed")
 #: Longer texts are nobody's typing.
@@ -81,7 +100,7 @@ def _new(session: Session, user_id: int, action: Sendable, draft_id: str) -> Run
 
 def form_of(draft: RunDraft) -> SendForm:
     """Return the form that is kept."""
-    return from_values(Values(draft.fields), draft.id, draft.left_out)
+    return from_values(Values(draft.fields), draft.id, draft.left_out, attachments.arrived_files(draft))
 
 
 def leave_out(draft: RunDraft, *, shown: Iterable[str], out: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from chalicelib import errors
 from chalicelib.accounts.models import User
 from chalicelib.delivery import repeat_forms
-from chalicelib.delivery.order import SendOrder, split_addresses
+from chalicelib.delivery.order import EACH, ONE, SendOrder, split_addresses
 from chalicelib.delivery.repeat_forms import RepeatForm
 from chalicelib.delivery.sources import SourceColumn, Sources
 from chalicelib.web.request import Values
@@ -43,6 +43,9 @@ class SendForm:
     reply_to: str = ""
     cc: str = ""
     bcc: str = ""
+    copies: str = EACH
+    attached: tuple[dict[str, Any], ...] = ()
+    wants_snapshot: bool = False
     exclude: bool = False
     left_out: tuple[str, ...] = ()
     also: tuple[int, ...] = ()
@@ -86,17 +89,22 @@ class SendForm:
             track_clicks=self.track_clicks, left_out=self.without, leave_out_bad=self.leave_out_bad,
             leave_out_duplicates=self.leave_out_duplicates, opens_column=self.opens_column if self.track_opens else "",
             due_at=self.moment(time_zone), token=self.draft, expected=self.expected, typed=self.typed,
-            exclude=self.exclude, also=self.also,
+            exclude=self.exclude, also=self.also, copies=self.copies, attached=self.attached,
+            wants_snapshot=self.wants_snapshot,
         )  # fmt: skip
 
 
-def from_values(values: Values, draft: str, left_out: Iterable[str] = ()) -> SendForm:
+def from_values(
+    values: Values, draft: str, left_out: Iterable[str] = (), attached: Iterable[dict[str, Any]] = ()
+) -> SendForm:
     """Return the form as somebody sent it; what is no number counts as none."""
     also = (_number(values.get(name)) for name in ("also_1", "also_2"))
     return SendForm(
         draft=draft, to_column_id=_number(values.get("to_column_id")), to=values.get("to"),
         subject=values.get("subject"), from_name=values.get("from_name"), reply_to=values.get("reply_to"),
         cc=values.get("cc"), bcc=values.get("bcc"), exclude=values.checked("exclude"), left_out=tuple(left_out),
+        copies=ONE if values.get("copies") == ONE else EACH, attached=tuple(attached),
+        wants_snapshot=values.checked("wants_snapshot"),
         also=tuple(dict.fromkeys(key for key in also if key is not None)),
         track_opens=values.checked("track_opens"), track_clicks=values.checked("track_clicks"),
         leave_out_bad=values.checked("leave_out_bad"), leave_out_duplicates=values.checked("leave_out_duplicates"),
@@ -137,7 +145,7 @@ def first(user: User, found: Sources, last: dict[str, Any], *, of_mails: bool) -
 #: Choices that are taken over as they were stored; the others need a look first.
 _KEPT = {
     "subject", "from_name", "reply_to", "track_opens", "track_clicks", "opens_column", "leave_out_duplicates",
-    "exclude", "send_empty", "as_links",
+    "exclude", "send_empty", "as_links", "copies", "wants_snapshot",
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import Kind
 from chalicelib.aws.mailer import Closed, InDoubt, NotSent, Refused
-from chalicelib.delivery import doubt, notes, plan, repeats, service, sources, throttle
+from chalicelib.delivery import doubt, notes, plan, repeats, service, snapshots, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.carriers import Carrier, carrier
 from chalicelib.delivery.compose import Attached, Head, compose
@@ -35,18 +35,18 @@ from chalicelib.workflows.models import Workflow
 RESOLVE = "delivery.resolve"
 
 
-def kind_of(run_id: int) -> str:
-    """Return the kind of a run's action; nothing when the run is gone.
+def _looked_at(run_id: int) -> tuple[str, bool]:
+    """Return the kind of a run's action and whether a snapshot is kept with it; nothing when the run is gone.
 
     Raises errors.Invalid when whoever started it may not send in its workflow any more.
     """
     with database.scope() as session:
         run = session.get(Run, run_id)
         if run is None:
-            return ""
+            return "", False
         if not _may_send(session, run):
             raise errors.Invalid("Whoever started this may not send in this workflow any more.")
-        return run.kind
+        return run.kind, run.wants_snapshot
 
 
 def _may_send(session: Session, run: Run) -> bool:
@@ -65,14 +65,7 @@ def plan_run(task: Task) -> dict[str, Any]:
     """Write the run's messages; a run that can't be planned ends as failed, with the reason."""
     run_id = int(task.payload["run"])
     try:
-        kind = kind_of(run_id)
-        if kind == Kind.REPORT:
-            return {"planned": reporting.plan_run(run_id)}
-        if kind == Kind.JSON_REPORT:
-            return {"planned": pushing.plan_report(run_id)}
-        store.in_bulk(lambda session: service.make_opens_column(session, run_id))
-        with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
-            return {"planned": plan.plan(session, run_id)}
+        return {"planned": _plan(run_id)}
     except errors.Unavailable:
         raise
     except (errors.AppError, ProgrammingError) as error:
@@ -85,6 +78,19 @@ def plan_run(task: Task) -> dict[str, Any]:
         if task.attempts >= schedules.MAX_ATTEMPTS:
             _fail(run_id, "Planning this run failed again and again. Please start a new one.")
         raise
+
+
+def _plan(run_id: int) -> int | None:
+    kind, wants_snapshot = _looked_at(run_id)
+    if kind == Kind.REPORT:
+        return reporting.plan_run(run_id)
+    fill = pushing.fill_report if kind == Kind.JSON_REPORT else plan.fill
+    store.in_bulk(lambda session: service.make_opens_column(session, run_id))
+    if wants_snapshot:
+        return snapshots.plan_run(run_id, fill)
+    with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
+        run = plan.unplanned(session, run_id)
+        return plan.ready(session, run, fill(session, run)) if run is not None else None
 
 
 def _fail(run_id: int, reason: str) -> None:

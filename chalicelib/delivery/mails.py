@@ -8,7 +8,7 @@ from chalicelib import errors
 from chalicelib.actions.kinds import Kind
 from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.rubrics import unknown
-from chalicelib.delivery import forms, queries, repeat_forms, service
+from chalicelib.delivery import attachments, forms, queries, repeat_forms, service
 from chalicelib.delivery.audience import Audience
 from chalicelib.delivery.forms import SendForm
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY, Run
@@ -19,7 +19,7 @@ from chalicelib.tables import queries as tables
 from chalicelib.web.request import Request
 
 FIELDS = frozenset(
-    {"to_column_id", "subject", "from_name", "reply_to", "cc", "bcc", "exclude", "track", "due_at", "again"}
+    {"to_column_id", "subject", "from_name", "reply_to", "cc", "bcc", "files", "exclude", "track", "due_at", "again"}
 )  # fmt: skip
 SUMMARY = "delivery/_summary.html"
 
@@ -75,6 +75,7 @@ def summary(request: Request, action: Sendable, found: Sources, form: SendForm) 
         "receipt": receipt, "groups": groups, "unusable": unusable, "obstacle": _nobody(receipt),
         "duplicates": receipt.counts.get(DUPLICATE, 0), "unknown": _unknown(request, action, found),
         "count": receipt.recipients, "total": receipt.total, "excluded": receipt.excluded,
+        "people_in_copy": order.people_in_copy, "attached_size": attachments.total(form.attached),
     }  # fmt: skip
 
 

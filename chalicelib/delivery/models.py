@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from chalicelib.database import Base
 from chalicelib.database.base import Id
+from chalicelib.delivery.order import EACH
 
 # -- the states of a run
 SCHEDULED, HELD, RUNNING, PAUSED = "scheduled", "held", "running", "paused"
@@ -42,9 +43,6 @@ UNSUBSCRIBED = "unsubscribed"
 MAIL = "ses"
 #: The lanes of JSON begin with this; the host follows.
 PUSH = "push:"
-
-# -- what those in copy (cc, bcc) get: a copy of every mail, or one mail with all of them
-EACH, ONE = "each", "one"
 
 # -- who paused a run
 BY_USER, BY_LANE = "user", "lane"

@@ -27,6 +27,10 @@ ADDRESS_PATTERN = (
 _address = re.compile(ADDRESS_PATTERN)
 
 
+#: What those in copy (cc, bcc) get: a copy of every mail, or one mail with all of them.
+EACH, ONE = "each", "one"
+
+
 class Sendable(Protocol):
     """What delivery needs to know of an action: the message with its text by ids."""
 
@@ -49,7 +53,8 @@ class SendOrder:
     With `schedule_id` a schedule asks for it, with `only_new` for those whom none of its runs has reached. `left_out`
     are values of the column of addresses whose learners get nothing. `expected` and `typed` are the number of mails as
     somebody saw it and, for many mails, typed it; None where nobody looked, as in schedules. `also` are the columns
-    that were looked at beside the addresses, when `exclude` asked for that.
+    that were looked at beside the addresses, when `exclude` asked for that. `copies` says what those in copy get,
+    `attached` are files for everybody (see RunDraft).
     """
 
     to_column_id: int
@@ -73,11 +78,23 @@ class SendOrder:
     typed: str | None = None
     exclude: bool = False
     also: tuple[int, ...] = ()
+    copies: str = EACH
+    attached: tuple[dict[str, Any], ...] = ()
+    wants_snapshot: bool = False
+
+    @property
+    def people_in_copy(self) -> int:
+        """Those in cc and bcc."""
+        return len({*self.cc, *self.bcc})
 
     @property
     def cost(self) -> int:
         """Recipients per message."""
-        return 1 + len(self.cc) + len(self.bcc)
+        return 1 + (len(self.cc) + len(self.bcc) if self.copies == EACH else 0)
+
+    def recipients(self, count: int) -> int:
+        """Return the recipients of so many messages, those in copy counted each time."""
+        return count * self.cost + (self.people_in_copy if self.copies == ONE and count else 0)
 
 
 def split_addresses(text: str) -> tuple[str, ...]:

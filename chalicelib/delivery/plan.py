@@ -10,9 +10,21 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.audit import service as audit
-from chalicelib.delivery import sources, wakeups
+from chalicelib.delivery import copies, sources, wakeups
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.models import HELD, MAIL, PAUSED, QUEUED, RANKS, RUNNING, SCHEDULED, SKIPPED, Message, Run
+from chalicelib.delivery.models import (
+    HELD,
+    MAIL,
+    PAUSED,
+    QUEUED,
+    RANKS,
+    RUNNING,
+    SCHEDULED,
+    SKIPPED,
+    Message,
+    Run,
+)
+from chalicelib.delivery.order import ONE
 from chalicelib.logs import logger
 
 #: Planning a million rows takes a minute; a page's time-out would be too short.
@@ -29,22 +41,40 @@ def tally(session: Session, audience: Audience) -> dict[str, int]:
 def plan(session: Session, run_id: int) -> int | None:
     """Write the run's messages, held; return how many will be sent.
 
-    None when the run was undone, or is planned already: doing it twice makes nothing twice. Raises errors.Invalid
-    when a column that the run needs was deleted, although its values may still be there.
+    None when the run was undone, or is planned already: doing it twice makes nothing twice. Raises as `fill` does.
     """
+    run = unplanned(session, run_id)
+    return ready(session, run, fill(session, run)) if run is not None else None
+
+
+def unplanned(session: Session, run_id: int) -> Run | None:
+    """Return the run, locked, if it still waits to be planned."""
     run = session.scalar(sa.select(Run).where(Run.id == run_id).with_for_update())
-    if run is None or run.state not in {HELD, SCHEDULED} or run.planned_at is not None:
-        return None
+    return run if run is not None and run.state in {HELD, SCHEDULED} and run.planned_at is None else None
+
+
+def fill(session: Session, run: Run) -> int:
+    """Write the run's messages, held; return how many will be sent, copies aside.
+
+    Raises errors.Invalid when a column that the run needs was deleted, although its values may still be there.
+    """
     found = sources.read(session, run.workflow_id, run.action_id)
     if not needed(run) <= found.columns.keys():
         raise errors.Invalid("A column that this message needs was deleted, so nobody gets it.")
     session.execute(_insert(run, rows(audience_of(run, found))))
     waiting = sa.select(sa.func.count()).where(Message.run_id == run.id, Message.state == HELD)
-    run.planned = session.scalar(waiting) or 0
-    run.planned_at, run.state = clock.now(), HELD
+    count = session.scalar(waiting) or 0
+    if count and run.copies == ONE:
+        copies.add(session, run)
+    return count
+
+
+def ready(session: Session, run: Run, count: int) -> int:
+    """Note that the run's messages are written, and have them sent when its time has come."""
+    run.planned, run.planned_at, run.state = count, clock.now(), HELD
     wait = (run.release_at - clock.now()).total_seconds() if run.release_at else 0
     wakeups.wake(session, run.lane, max(0.0, wait))
-    return run.planned
+    return count
 
 
 def needed(run: Run) -> set[int]:

@@ -24,7 +24,7 @@ from chalicelib.workflows.models import Workflow
 
 REPEAT = "delivery.repeat"
 #: What of an order belongs to one sending, not to each of them.
-_ONCE = {"due_at", "token", "schedule_id", "expected", "typed", "exclude", "also"}
+_ONCE = {"due_at", "token", "schedule_id", "expected", "typed", "exclude", "also", "wants_snapshot"}
 
 
 def create(
@@ -55,7 +55,7 @@ def create(
 def order_of(found: sources.Sources, schedule: plans.Schedule, due_at: datetime) -> SendOrder:
     """Return the order of one moment; it is the same run however often somebody asks for it."""
     kept: dict[str, Any] = {**schedule.payload, "subject": sources.subject_by_names(found, schedule.payload["subject"])}
-    for name in ("cc", "bcc", "skip_rows", "left_out"):
+    for name in ("cc", "bcc", "skip_rows", "left_out", "attached"):
         kept[name] = tuple(kept.get(name, ()))
     return SendOrder(**kept, token=f"schedule {schedule.id} {due_at.isoformat()}", schedule_id=schedule.id)
 

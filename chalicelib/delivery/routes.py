@@ -13,6 +13,7 @@ from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import Kind
 from chalicelib.delivery import (
+    attachments,
     choosing,
     drafts,
     forms,
@@ -31,9 +32,10 @@ from chalicelib.delivery.push import tokens
 from chalicelib.delivery.reporting import pages as report_pages
 from chalicelib.schedules import crontab, plans
 from chalicelib.settings import settings
+from chalicelib.tables.history.words import size
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
-from chalicelib.web.responses import Answer, Flash, document, redirect, render
+from chalicelib.web.responses import Answer, Flash, data, document, redirect, render, text
 from chalicelib.web.templates import zone
 from chalicelib.web.urls import url_for
 
@@ -42,6 +44,8 @@ bp = Blueprint(__name__)
 SEND = "/workflows/{workflow_id}/actions/{action_id}/send"
 #: The second step: who is left out.
 WHO = "who"
+#: Not a step: a file with all learners whose address can't be used.
+BAD_ONES = "bad"
 
 
 @page(bp, SEND, role=WorkflowRole.EDITOR)
@@ -57,9 +61,18 @@ def show_send(request: Request, action_id: int) -> Answer:
         last = queries.defaults(request.session, action, request.workflow.id, found)
         of_mails = "subject" in ways.of(action).FIELDS
         return _page(request, action, found, forms.first(request.user, found, last, of_mails=of_mails))
+    if request.query.get("step") == BAD_ONES:
+        return _bad_ones(request, action, found, drafts.form_of(draft))
     if request.query.get("step") == WHO:
         return _who(request, action, found, draft)
     return _page(request, action, found, drafts.form_of(draft))
+
+
+def _bad_ones(request: Request, action: Sendable, found: sources.Sources, form: SendForm) -> Answer:
+    lines = queries.bad_addresses(request.session, request.workflow, action, form.to_column_id, found)
+    answer = text(lines, "text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = 'attachment; filename="addresses.csv"'
+    return answer
 
 
 def _gone(request: Request, action: Sendable, draft_id: str) -> Answer:
@@ -136,6 +149,11 @@ def prepare_send(request: Request, action_id: int) -> Answer:
     if do == "discard":
         drafts.drop(request.session, draft)
         return redirect("actions.show_action", **here, flash="The form is thrown away. Nothing was sent.")
+    if do in {"attach", "arrived"}:
+        return _attach(request, draft, do)
+    if key := request.form.get("detach"):
+        attachments.take_off(draft, key)
+        return redirect("delivery.show_send", **here, draft=draft.id)
     if do == "back":
         return redirect("delivery.show_send", **here, draft=draft.id)
     found = sources.read(request.session, request.workflow.id, action.id)
@@ -146,6 +164,22 @@ def prepare_send(request: Request, action_id: int) -> Answer:
     if request.wants_part:
         return _live(request, action, found, draft)
     return redirect("delivery.show_send", **here, draft=draft.id)
+
+
+def _attach(request: Request, draft: RunDraft, do: str) -> Answer:
+    """Answer with the form by which the browser sends a file to S3, or note that it has arrived; as JSON."""
+    try:
+        if do == "arrived":
+            attachments.arrived(draft, request.form.get("key"))
+            here = {"workflow_id": request.workflow.id, "action_id": draft.action_id}
+            return data({"page": url_for("delivery.show_send", **here, draft=draft.id)})
+        count = request.form.whole("size") or 0
+        key, form = attachments.begin(draft, request.form.get("filename"), count)
+    except errors.AppError as error:
+        answer = data({"message": error.message}, error.status)
+        answer.keep = True
+        return answer
+    return data({"url": form.url, "fields": form.fields, "key": key})
 
 
 def _live(request: Request, action: Sendable, found: sources.Sources, draft: RunDraft) -> Answer:
@@ -238,6 +272,8 @@ def _page(
     return render(
         "delivery/send.html", columns=columns, earliest=f"{soon:%Y-%m-%dT%H:%M}",
         counters=[column for column in columns if column.type == "integer"],
+        max_files=attachments.MAX_FILES, max_bytes=attachments.max_bytes(),
+        even_so=request.query.checked("even_so"),
         attributes=[one["name"] for one in found.attributes], sender=settings().mail_from,
         unfinished=unfinished, repeat=form.repeat, every=repeat_forms.EVERY,
         days=crontab.DAYS, notify=plans.NOTIFY, clock_changes=crontab.CLOCK_CHANGES, step="",
@@ -276,8 +312,9 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: S
     way = ways.of(action)
     shown = way.summary(request, action, found, form)
     return {
-        "is_safe_mode": False, "is_report": False, "action": action, "form": form, "fields": way.FIELDS,
+        "is_safe_mode": False, "is_report": False, "size": size, "action": action, "form": form, "fields": way.FIELDS,
         "summary": way.SUMMARY, "zone": request.user.time_zone,
+        "is_kept": request.method == "POST" or bool(request.query.get("draft")),
         "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER), **shown,
         "asks_number": form.when != forms.AGAIN and service.asks_number(shown["count"] or 0),
     }  # fmt: skip

@@ -11,15 +11,30 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.delivery import lanes, learners, models, queries, reports, service, words
+from chalicelib.audit import service as audit
+from chalicelib.aws import files
+from chalicelib.delivery import (
+    attachments,
+    lanes,
+    learners,
+    models,
+    queries,
+    reports,
+    service,
+    snapshots,
+    words,
+)
 from chalicelib.delivery.chart import chart
 from chalicelib.delivery.push import objects
 from chalicelib.delivery.reporting import files as report_files
 from chalicelib.delivery.reporting import service as reporting
+from chalicelib.exchange import service as exchange
+from chalicelib.tables import downloads
+from chalicelib.tables.history.words import size
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, document, redirect, redirect_to, render
-from chalicelib.web.templates import plural
+from chalicelib.web.templates import plural, zone
 
 bp = Blueprint(__name__)
 
@@ -36,11 +51,31 @@ NEWS_MAY_COME = timedelta(minutes=10)
 
 @page(bp, RUN, role=WorkflowRole.VIEWER)
 def show_run(request: Request, run_id: int) -> Answer:
-    """Show one run; with `file` lead to a file of a report."""
+    """Show one run; with `file` lead to a file of a report, with `attached` to one that went along.
+
+    With `snapshot` lead to the workflow as it was when the run's rows were read.
+    """
     run = queries.run(request.session, request.workflow.id, run_id)
+    if request.query.checked("snapshot"):
+        return _snapshot(request, run)
+    if number := request.query.whole("attached"):
+        return redirect_to(attachments.link(run.attached, number))
     if number := request.query.whole("file"):
         return redirect_to(reporting.link(run, number))
     return render("delivery/run.html", **(_live(request, run) | _learners(request, run)))
+
+
+def _snapshot(request: Request, run: models.Run) -> Answer:
+    may_export = WorkflowRole(request.role).covers(exchange.MAY_EXPORT)
+    if run.snapshot_size is None or run.planned_at is None or not may_export:
+        raise errors.NotFound
+    taken = run.planned_at.astimezone(zone(request.user.time_zone))
+    name = f"{downloads.plain_name(request.workflow.name) or 'workflow'} {taken:%Y-%m-%d %H.%M}.zip"
+    audit.record(
+        request.session, "snapshot_downloaded", workflow_id=run.workflow_id, user_id=request.user.id,
+        action_id=run.action_id, run_id=run.id, name=reports.action_name(request.session, run.action_id),
+    )  # fmt: skip
+    return redirect_to(files.download_link(snapshots.key(run.id), name))
 
 
 @page(bp, RUN + "/live", role=WorkflowRole.VIEWER)
@@ -178,6 +213,7 @@ def _live(request: Request, run: models.Run) -> dict[str, Any]:
         "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
         "action_name": reports.action_name(request.session, run.action_id),
         "who": queries.who_began(request.session, run),
+        "size": size, "may_export": WorkflowRole(request.role).covers(exchange.MAY_EXPORT),
         "undo_seconds": max(0, int(seconds_to_undo)) if run.state == models.HELD else 0,
         "is_open": _is_open(run), "spoken": words.spoken,
         "seconds_left": queries.seconds_left(request.session, run, left) if run.state == models.RUNNING else 0.0,

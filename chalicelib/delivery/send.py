@@ -10,10 +10,12 @@ from typing import Any
 
 from chalicelib import clock, errors, metrics
 from chalicelib.aws.mailer import MailError
-from chalicelib.delivery import lanes
+from chalicelib.delivery import copies, lanes
+from chalicelib.delivery.attachments import Common
 from chalicelib.delivery.carriers import Carrier
 from chalicelib.delivery.compose import Head, Letter, compose
 from chalicelib.delivery.models import Run
+from chalicelib.delivery.order import ONE
 from chalicelib.delivery.outbox import Claimed, Outcome
 from chalicelib.delivery.render import Renderer
 from chalicelib.delivery.reporting import files as report_files
@@ -59,7 +61,9 @@ class Sender(Worker[Letter]):
     def writing(self, run: Run) -> Writing[Letter]:
         """Return how the mails of a run are written."""
         try:
-            return Writing(partial(_write, Renderer(run), Head.of(run), run.details), run.correlation_id)
+            collected = copies.Collected(run.id) if run.copies == ONE else None
+            write = partial(_write, Renderer(run), Head.of(run), run.details, Common(run.attached), collected)
+            return Writing(write, run.correlation_id)
         except errors.Invalid as error:
             return Writing(None, run.correlation_id, error.message)
 
@@ -79,8 +83,15 @@ class Sender(Worker[Letter]):
         return Outcome(message.id, "later", now, answer=error.reason, retry_at=now + timedelta(seconds=pause))
 
 
-def _write(renderer: Renderer, head: Head, details: Mapping[str, Any], message: Claimed) -> Letter:
+def _write(
+    renderer: Renderer, head: Head, details: Mapping[str, Any], common: Common, collected: copies.Collected | None,
+    message: Claimed,
+) -> Letter:  # fmt: skip
+    if collected is not None and copies.is_copy(message):
+        return compose(
+            copies.head_of(head), collected.mail, message.recipient, message.id, [collected.file, *common.files]
+        )
     # Whoever has a personal link comes in as the learner: it goes to nobody else.
     mail = renderer.render(message.values, message.flags, only_for="" if head.cc or head.bcc else message.recipient)
-    files = report_files.attached(message.run_id, details) if details.get("files") else ()
-    return compose(head, mail, message.recipient, message.id, files)
+    files = report_files.attached(message.run_id, details) if details.get("files") else []
+    return compose(head, mail, message.recipient, message.id, [*files, *common.files])

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
 from chalicelib.audit import service as audit
-from chalicelib.delivery import details, plan, sources, throttle, wakeups
+from chalicelib.delivery import attachments, details, plan, sources, throttle, wakeups
 from chalicelib.delivery.audience import Audience
 from chalicelib.delivery.models import (
     BAD,
@@ -87,7 +87,8 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
         correlation_id=logs.correlation_id(), schedule_id=order.schedule_id, only_new=order.only_new,
-        left_out=list(order.left_out),
+        left_out=list(order.left_out), copies=order.copies, attached=list(order.attached),
+        wants_snapshot=order.wants_snapshot,
     )  # fmt: skip
     return start(session, action, run, defaults_of(run, order))
 
@@ -120,6 +121,7 @@ def defaults_of(run: Run, order: SendOrder) -> dict[str, Any]:
         "reply_to": run.reply_to, "cc": run.cc, "bcc": run.bcc, "track_opens": run.track_opens,
         "track_clicks": run.track_clicks, "opens_column": order.opens_column,
         "leave_out_duplicates": order.leave_out_duplicates, "exclude": order.exclude, "also": list(order.also),
+        "copies": order.copies, "wants_snapshot": order.wants_snapshot,
     }  # fmt: skip
 
 
@@ -138,8 +140,10 @@ def check(found: sources.Sources, order: SendOrder) -> None:
     for name, addresses in (("cc", order.cc), ("bcc", order.bcc)):
         if bad := bad_addresses(addresses):
             problems[name] = "Not an e-mail address: " + ", ".join(bad)
-    if order.cost - 1 > MAX_COPIES:
+    if len(order.cc) + len(order.bcc) > MAX_COPIES:
         problems["cc"] = f"A mail can have at most {MAX_COPIES} copies."
+    if problem := attachments.check(order.attached):
+        problems["files"] = problem
     if order.opens_column not in {"", NEW, *map(str, found.counters)}:
         problems["opens_column"] = "Choose a column of whole numbers, or a new one."
     if order.due_at and order.due_at <= clock.now():

@@ -24,7 +24,7 @@ from chalicelib.web.urls import url_for
 bp = Blueprint(__name__)
 
 
-@page(bp, "/workflows/{workflow_id}/export", role=WorkflowRole.VIEWER)
+@page(bp, "/workflows/{workflow_id}/export", role=service.MAY_EXPORT)
 def show_export(request: Request) -> Answer:
     """Show what can go into the file."""
     return _export(request, {})
@@ -39,7 +39,7 @@ def _export(request: Request, problems: dict[str, str]) -> Answer:
     )  # fmt: skip
 
 
-@page(bp, "/workflows/{workflow_id}/export", method="POST", role=WorkflowRole.VIEWER)
+@page(bp, "/workflows/{workflow_id}/export", method="POST", role=service.MAY_EXPORT)
 def export(request: Request) -> Answer:
     """Have the file written, and go where it is waited for."""
     kind = MESSAGES if request.form.get("kind") == MESSAGES else WORKFLOW
@@ -53,7 +53,7 @@ def export(request: Request) -> Answer:
     return redirect("exchange.show_exported", workflow_id=request.workflow.id, job_id=job.id)
 
 
-@page(bp, "/workflows/{workflow_id}/export/{job_id}", role=WorkflowRole.VIEWER)
+@page(bp, "/workflows/{workflow_id}/export/{job_id}", role=service.MAY_EXPORT)
 def show_exported(request: Request, job_id: int) -> Answer:
     """Show how far the file is; HTMX asks for this part until it is there. With `?file=1` lead to it."""
     job = schedules.get(request.session, request.workflow.id, request.user.id, jobs.EXPORT, job_id)

@@ -26,6 +26,8 @@ from chalicelib.workflows import queries
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
 
+#: Who may take a workflow out.
+MAY_EXPORT = WorkflowRole.VIEWER
 #: What an import that nobody finished is kept for.
 KEPT = timedelta(days=7)
 

@@ -18,6 +18,7 @@ _SEND_DEFAULTS: dict[str, tuple[type, ...]] = {
     "to_column_id": _NUMBER, "subject": _TEXT, "from_name": _TEXT, "reply_to": _TEXT, "cc": (list,), "bcc": (list,),
     "track_opens": _YES_NO, "track_clicks": _YES_NO, "opens_column": _TEXT, "leave_out_duplicates": _YES_NO,
     "exclude": _YES_NO, "also": (list,), "to": (list,), "send_empty": _YES_NO, "as_links": _YES_NO,
+    "copies": _TEXT, "wants_snapshot": _YES_NO,
 }  # fmt: skip
 #: What an imported message keeps; `docs/export-format.md` says what each means.
 _KEPT: dict[str, tuple[type, ...]] = {

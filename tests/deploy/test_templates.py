@@ -25,7 +25,7 @@ CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360}
 #: Stars that stand for one installation's log streams, alarms, or files of one kind.
 NARROW = (
     r"lambda/ontask-\$\{Stage\}[\w-]*:\*$|schedule/ontask-\$\{Stage\}/due-\*$"
-    r"|\$\{Bucket\}/(uploads|exports|reports|images)/\*$"
+    r"|\$\{Bucket\}/(uploads|exports|reports|images|attachments)/\*$"
 )
 #: Statements of the templates that say `*`, and why each may.
 STARS = {
@@ -117,7 +117,12 @@ def test_the_bucket_is_private_encrypted_and_versioned() -> None:
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     assert bucket["BucketEncryption"]
     rules = bucket["LifecycleConfiguration"]["Rules"]
-    assert {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule} == {"uploads/", "exports/", "reports/"}
+    assert {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule} == {
+        "uploads/",
+        "exports/",
+        "reports/",
+        "attachments/",
+    }
     (cors,) = bucket["CorsConfiguration"]["CorsRules"]
     assert cors["AllowedOrigins"] == [{"Ref": "SiteOrigin"}]
     (policy,) = of_type("base", "AWS::S3::BucketPolicy").values()

@@ -24,7 +24,7 @@ def order_of(form: SendForm) -> PushOrder:
     """Return the order, for now."""
     return PushOrder(
         form.to_column_id, form.without, form.token.strip(), form.draft, also=form.also, exclude=form.exclude,
-        expected=form.expected, typed=form.typed,
+        wants_snapshot=form.wants_snapshot, expected=form.expected, typed=form.typed,
     )  # fmt: skip
 
 

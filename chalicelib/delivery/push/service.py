@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, database, errors, logs
+from chalicelib import clock, errors, logs
 from chalicelib.actions import targets
 from chalicelib.actions.kinds import KINDS, Kind
 from chalicelib.actions.language import tables
 from chalicelib.actions.reports import rows as report_rows
 from chalicelib.actions.targets import Target
-from chalicelib.delivery import plan, service, sources, wakeups
+from chalicelib.delivery import plan, service, sources
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.models import HELD, PUSH, RANKS, SCHEDULED, Message, Run
 from chalicelib.delivery.order import Sendable
@@ -57,6 +57,7 @@ class PushOrder:
     due_at: datetime | None = None
     also: tuple[int, ...] = ()
     exclude: bool = False
+    wants_snapshot: bool = False
     expected: int | None = None
     typed: str | None = None
 
@@ -217,7 +218,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Pushable
         bcc=[], skip_rows=[], left_out=list(order.left_out), leave_out_duplicates=False, track_opens=False,
         track_clicks=False, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
-        correlation_id=logs.correlation_id(),
+        correlation_id=logs.correlation_id(), wants_snapshot=order.wants_snapshot,
     )  # fmt: skip
     return service.start(session, action, run, defaults_of(run, order))
 
@@ -225,32 +226,27 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Pushable
 def defaults_of(run: Run, order: PushOrder) -> dict[str, Any]:
     """Return what the next send form of this action starts with."""
     chosen = {"to_column_id": run.to_column_id} if order.item_column_id else {}
-    return {**chosen, "exclude": order.exclude, "also": list(order.also)}
+    return {
+        **chosen, "exclude": order.exclude, "also": list(order.also), "wants_snapshot": order.wants_snapshot,
+    }  # fmt: skip
 
 
-def plan_report(run_id: int) -> int | None:
-    """Freeze the rows of a report and write its one message, held; None when it is planned already or was undone.
+def fill_report(session: Session, run: Run) -> int:
+    """Freeze the rows of a report and write its one message, held.
 
     Raises errors.Invalid when a column is gone.
     """
-    with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
-        run = session.scalar(sa.select(Run).where(Run.id == run_id).with_for_update())
-        if run is None or run.state not in {HELD, SCHEDULED} or run.planned_at is not None:
-            return None
-        found = sources.read(session, run.workflow_id, run.action_id)
-        if not {int(name[1:]) for name in run.value_types} <= found.columns.keys():
-            raise errors.Invalid("A column that this report needs was deleted, so nothing is sent.")
-        workflow = session.get_one(Workflow, run.workflow_id)
-        session.add(
-            Message(
-                run_id=run.id, lane=run.lane, row_id=ALL, recipient="All learners",
-                values=_report_values(session, workflow, run), flags={}, state=HELD, rank=RANKS[HELD], cost=1,
-            )
-        )  # fmt: skip
-        run.planned, run.planned_at, run.state = 1, clock.now(), HELD
-        wait = (run.release_at - clock.now()).total_seconds() if run.release_at else 0
-        wakeups.wake(session, run.lane, max(0.0, wait))
-        return 1
+    found = sources.read(session, run.workflow_id, run.action_id)
+    if not {int(name[1:]) for name in run.value_types} <= found.columns.keys():
+        raise errors.Invalid("A column that this report needs was deleted, so nothing is sent.")
+    workflow = session.get_one(Workflow, run.workflow_id)
+    session.add(
+        Message(
+            run_id=run.id, lane=run.lane, row_id=ALL, recipient="All learners",
+            values=_report_values(session, workflow, run), flags={}, state=HELD, rank=RANKS[HELD], cost=1,
+        )
+    )  # fmt: skip
+    return 1
 
 
 # -- one object to try

@@ -1,6 +1,15 @@
 """Reads for the send page and the run page."""
 
-from chalicelib.delivery.queries.receipt import Before, LeftOut, Receipt, Sample, defaults, receipt, sent_lately
+from chalicelib.delivery.queries.receipt import (
+    Before,
+    LeftOut,
+    Receipt,
+    Sample,
+    bad_addresses,
+    defaults,
+    receipt,
+    sent_lately,
+)
 from chalicelib.delivery.queries.runs import (
     MessagePage,
     Point,
@@ -21,7 +30,7 @@ from chalicelib.delivery.queries.runs import (
 )
 
 __all__ = [
-    "Before", "LeftOut", "MessagePage", "Point", "Receipt", "RunCard", "Sample", "Totals", "defaults",
+    "Before", "LeftOut", "MessagePage", "Point", "Receipt", "RunCard", "Sample", "Totals", "bad_addresses", "defaults",
     "mail_events", "message", "messages", "receipt", "rendered", "run", "runs", "seconds_left", "sent_lately",
     "suppressed", "timeline", "totals", "unfinished_runs",
     "who_began",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,13 +14,15 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.delivery import details, plan, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
-from chalicelib.delivery.models import EXCLUDED, MAIL, Message, Run
+from chalicelib.delivery.models import BAD, EMPTY, EXCLUDED, MAIL, Message, Run
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.render import Renderer
 from chalicelib.workflows.models import Workflow
 
 #: Learners left out are listed up to this number; the counts are of all.
 MAX_LISTED = 500
+#: A Lambda function answers with 6 MB at most.
+MAX_IN_FILE = 50_000
 SAMPLES = 3
 #: A message that went out this lately may have been meant to go out once.
 LATELY = timedelta(days=7)
@@ -93,10 +97,10 @@ def receipt(
     return Receipt(
         total=sum(counts.values()),
         recipients=recipients,
-        cost=recipients * order.cost,
+        cost=order.recipients(recipients),
         counts={reason: count for reason, count in counts.items() if reason},
         left_out=_left_out(session, audience) if sum(counts.values()) > recipients else [],
-        seconds=throttle.seconds_for(lane, clock.now(), recipients * order.cost, throttle.limits(MAIL)),
+        seconds=throttle.seconds_for(lane, clock.now(), order.recipients(recipients), throttle.limits(MAIL)),
         quota_left=lane.quota_left(),
         samples=_samples(session, _audience(found, action, order, text, full=True), text) if recipients else [],
         lane_closed_reason=closed_reason,
@@ -139,8 +143,38 @@ def _subject(found: sources.Sources, order: SendOrder) -> str:
 def _left_out(session: Session, audience: Audience) -> list[LeftOut]:
     found = rows(audience)
     columns = (found.c.row_id, found.c.label, found.c.reason, found.c.address)
-    chosen = select(*columns).where(found.c.reason != "").order_by(found.c.row_id).limit(MAX_LISTED)
+    # Whoever was left out on purpose comes last: addresses to repair are to be seen.
+    order = (found.c.reason == EXCLUDED, found.c.row_id)
+    chosen = select(*columns).where(found.c.reason != "").order_by(*order).limit(MAX_LISTED)
     return [LeftOut(*row) for row in session.execute(chosen)]
+
+
+def bad_addresses(
+    session: Session, workflow: Workflow, action: Sendable, to_column_id: int | None, found: sources.Sources
+) -> str:
+    """Return all learners of the filter without a usable address as CSV: key and value.
+
+    Raises errors.NotFound when the column is none of the table.
+    """
+    if to_column_id is None or to_column_id not in found.columns:
+        raise errors.NotFound
+    audience = Audience(
+        workflow_id=workflow.id, to_column_id=to_column_id, columns=found.columns, filter=action.filter,
+        leave_out_duplicates=False, label_column_id=found.label_column_id, time_zone=workflow.time_zone,
+    )  # fmt: skip
+    among = rows(audience)
+    chosen = select(among.c.label, among.c.address).where(among.c.reason.in_([BAD, EMPTY])).order_by(among.c.row_id)
+    target = io.StringIO()
+    writer = csv.writer(target)
+    key = found.columns.get(found.label_column_id or 0)
+    writer.writerow([key.name if key else "row", found.columns[to_column_id].name])
+    writer.writerows(map(_guarded, row) for row in session.execute(chosen.limit(MAX_IN_FILE)))
+    return target.getvalue()
+
+
+def _guarded(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def defaults(

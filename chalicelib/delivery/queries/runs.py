@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.accounts.models import User
-from chalicelib.delivery import throttle
+from chalicelib.delivery import copies, throttle
 from chalicelib.delivery.models import ENDED, UNKNOWN, MailEvent, Message, Run, Suppression
 from chalicelib.delivery.render import Rendered, Renderer
 
@@ -225,7 +225,8 @@ def mail_events(session: Session, message_id: int) -> list[MailEvent]:
 
 def rendered(session: Session, found: Message) -> Rendered:
     """Return the mail as it was (or will be) sent, without tracking, so that looking at it counts as nothing."""
-    return Renderer(session.get_one(Run, found.run_id)).render(found.values, found.flags)
+    run = session.get_one(Run, found.run_id)
+    return copies.collect(session, run)[0] if copies.is_copy(found) else Renderer(run).render(found.values, found.flags)
 
 
 def suppressed(session: Session, *, limit: int = 500) -> list[Suppression]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from chalicelib.delivery.forms import SendForm
 from chalicelib.delivery.order import split_addresses
@@ -14,7 +15,7 @@ class ReportOrder:
     """A filled-in form. `subject` has names, as people see it; `due_at` is None for "now".
 
     `send_empty`: the report goes out even when it is about nobody. `as_links`: its files are not in the mail, which
-    leads to them.
+    leads to them. `attached` are files of whoever sends it (see RunDraft).
     """
 
     to: tuple[str, ...]
@@ -25,6 +26,8 @@ class ReportOrder:
     bcc: tuple[str, ...] = ()
     send_empty: bool = False
     as_links: bool = False
+    attached: tuple[dict[str, Any], ...] = ()
+    wants_snapshot: bool = False
     due_at: datetime | None = None
     token: str = ""
 
@@ -43,4 +46,5 @@ def order_of(form: SendForm, time_zone: str, *, with_time: bool = True) -> Repor
         to=split_addresses(form.to), subject=form.subject, from_name=form.from_name, reply_to=form.reply_to,
         cc=split_addresses(form.cc), bcc=split_addresses(form.bcc), send_empty=form.send_empty,
         as_links=form.as_links, due_at=form.moment(time_zone) if with_time else None, token=form.draft,
+        attached=form.attached, wants_snapshot=form.wants_snapshot,
     )  # fmt: skip

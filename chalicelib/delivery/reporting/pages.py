@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib import errors
-from chalicelib.delivery import learners
+from chalicelib.delivery import attachments, learners
 from chalicelib.delivery.forms import SendForm
 from chalicelib.delivery.models import Run
 from chalicelib.delivery.order import Sendable
 from chalicelib.delivery.reporting import service
 from chalicelib.delivery.reporting.forms import order_of
 from chalicelib.delivery.sources import Sources
-from chalicelib.tables.history.words import size
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, document
 
-FIELDS = frozenset({"to", "subject", "from_name", "reply_to", "cc", "bcc", "as_links", "send_empty", "due_at"})
+FIELDS = frozenset({"to", "subject", "from_name", "reply_to", "cc", "bcc", "files", "as_links", "send_empty", "due_at"})
 SUMMARY = "delivery/reporting/_summary.html"
 
 
@@ -51,7 +50,7 @@ def summary(request: Request, action: Sendable, found: Sources, form: SendForm) 
     """Return what the form comes to; where that is nothing yet, `obstacle` says why."""
     del found
     context: dict[str, Any] = {
-        "draft": None, "obstacle": "", "size": size, "size_total": 0, "is_too_large": False,
+        "draft": None, "obstacle": "", "size_total": 0, "is_too_large": False,
         "limit": service.max_bytes(), "to": order_of(form, request.user.time_zone, with_time=False),
         "count": None, "total": None, "excluded": 0, "noun": "report", "is_report": True,
     }  # fmt: skip
@@ -59,7 +58,7 @@ def summary(request: Request, action: Sendable, found: Sources, form: SendForm) 
         draft = service.draft(request.session, request.workflow, action)
     except errors.Invalid as error:
         return context | {"obstacle": error.message}
-    size_total = service.size_of(draft.mail, [] if form.as_links else draft.files)
+    size_total = service.size_of(draft.mail, [] if form.as_links else draft.files, attachments.total(form.attached))
     is_too_large = size_total > service.max_bytes()
     obstacle = service.too_large(size_total) if is_too_large else ""
     return context | {

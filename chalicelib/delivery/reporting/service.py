@@ -6,9 +6,11 @@ planned, its files in the file store; the sender only puts them together.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +22,7 @@ from chalicelib.actions.language import tables
 from chalicelib.actions.language.syntax import Allowed
 from chalicelib.actions.reports import rows
 from chalicelib.aws import files as store
-from chalicelib.delivery import plan, service, sources, wakeups
+from chalicelib.delivery import attachments, plan, service, snapshots, sources
 from chalicelib.delivery.models import HELD, MAIL, NOBODY, RANKS, SCHEDULED, SKIPPED, Message, Run, Suppression
 from chalicelib.delivery.order import MAX_COPIES, Sendable, bad_addresses, is_address
 from chalicelib.delivery.render import Rendered, Renderer
@@ -37,7 +39,6 @@ from chalicelib.workflows.models import Workflow
 IN_SUBJECT = Allowed(per_learner=False)
 #: What a mail adds to its files: base64 makes four bytes of three.
 BASE64 = 4 / 3
-_ONE_MOMENT = sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ class Draft:
         return size_of(self.mail, self.files)
 
 
-def size_of(mail: Rendered, attached: Sequence[File]) -> int:
-    """Return the bytes of a mail with these files, about."""
+def size_of(mail: Rendered, attached: Sequence[File], others: int = 0) -> int:
+    """Return the bytes of a mail with these files, about; `others` are bytes of more of them."""
     text = len(mail.html.encode()) + len(mail.text.encode())
-    return int((text + sum(file.size for file in attached)) * BASE64)
+    return int((text + sum(file.size for file in attached) + others) * BASE64)
 
 
 def max_bytes() -> int:
@@ -162,7 +163,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         reply_to=order.reply_to.strip(), cc=list(order.cc), bcc=list(order.bcc), cost=order.cost, track_opens=False,
         track_clicks=False, skip_rows=[], leave_out_duplicates=False, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
-        correlation_id=logs.correlation_id(),
+        correlation_id=logs.correlation_id(), attached=list(order.attached), wants_snapshot=order.wants_snapshot,
     )  # fmt: skip
     started = service.start(session, action, run, defaults_of(run))
     if order.as_links and started is run:
@@ -174,7 +175,8 @@ def _check_draft(made: Draft, order: ReportOrder) -> None:
     if not made.learners and not order.send_empty:
         message = "The report is about nobody: its filter lets no learner through."
         raise errors.Invalid(message, {"send_empty": f"{message} Tick this to send it anyway."})
-    if (size := size_of(made.mail, [] if order.as_links else made.files)) > max_bytes():
+    size = size_of(made.mail, [] if order.as_links else made.files, attachments.total(order.attached))
+    if size > max_bytes():
         raise errors.Invalid(too_large(size), {"as_links": "Tick this: the files stay here, and the mail leads there."})
 
 
@@ -209,6 +211,7 @@ def defaults_of(run: Run) -> dict[str, Any]:
     return {
         "to": run.details["to"], "subject": run.subject, "from_name": run.from_name, "reply_to": run.reply_to,
         "cc": run.cc, "bcc": run.bcc, "send_empty": run.details["send_empty"], "as_links": run.details["as_links"],
+        "wants_snapshot": run.wants_snapshot,
     }  # fmt: skip
 
 
@@ -232,16 +235,22 @@ def plan_run(run_id: int) -> int | None:
         if run is None or not _can_be_planned(run):
             return None
         wanted, as_links = run.details["files"], run.details["as_links"]
-    with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
-        frozen = _freeze(session, run)
-        mail = Renderer(run).render(frozen.rows, {})
-    if (size := size_of(mail, [] if as_links else frozen.files)) > max_bytes():
-        raise errors.Invalid(f"{too_large(size)} Send links to its files instead.")
-    for number, file in enumerate(frozen.files, 1):
-        file.body.seek(0)
-        store.put(files.key(run_id, number), file.body, file.content_type)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "snapshot.zip"
+        with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
+            frozen = _freeze(session, run)
+            mail = Renderer(run).render(frozen.rows, {})
+            if run.wants_snapshot:
+                snapshots.write(session, run, path)
+        size = size_of(mail, [] if as_links else frozen.files, attachments.total(run.attached))
+        if size > max_bytes():
+            raise errors.Invalid(f"{too_large(size)} Send links to its files instead.")
+        for number, file in enumerate(frozen.files, 1):
+            file.body.seek(0)
+            store.put(files.key(run_id, number), file.body, file.content_type)
+        snapshot_size = snapshots.keep(run_id, path) if run.wants_snapshot else None
     with database.scope() as session:
-        return _write(session, run_id, frozen, len(wanted))
+        return _write(session, run_id, frozen, len(wanted), snapshot_size)
 
 
 def _can_be_planned(run: Run) -> bool:
@@ -249,7 +258,7 @@ def _can_be_planned(run: Run) -> bool:
 
 
 def _freeze(session: Session, run: Run) -> _Frozen:
-    session.execute(_ONE_MOMENT)  # rows and files tell the same, whatever changes meanwhile
+    snapshots.at_one_moment(session)  # rows and files tell the same
     columns = table_queries.infos(session, run.workflow_id)
     if not plan.needed(run) <= {0, *columns}:
         raise errors.Invalid("A column that this report needs was deleted, so nobody gets it.")
@@ -259,7 +268,9 @@ def _freeze(session: Session, run: Run) -> _Frozen:
     return _Frozen(rows.frozen(found), learners, built)
 
 
-def _write(session: Session, run_id: int, frozen: _Frozen, count: int) -> int | None:
+def _write(
+    session: Session, run_id: int, frozen: _Frozen, count: int, snapshot_size: int | None
+) -> int | None:  # fmt: skip
     run = session.scalar(sa.select(Run).where(Run.id == run_id).with_for_update())
     if run is None or not _can_be_planned(run):
         return None
@@ -273,10 +284,8 @@ def _write(session: Session, run_id: int, frozen: _Frozen, count: int) -> int | 
             ended_at=None if sends else clock.now(),
         )
     )  # fmt: skip
-    run.planned, run.planned_at, run.state = int(sends), clock.now(), HELD
-    wait = (run.release_at - clock.now()).total_seconds() if run.release_at else 0
-    wakeups.wake(session, run.lane, max(0.0, wait))
-    return run.planned
+    run.snapshot_size = snapshot_size
+    return plan.ready(session, run, int(sends))
 
 
 def link(run: Run, number: int) -> str:
