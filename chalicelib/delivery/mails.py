@@ -75,7 +75,7 @@ def summary(request: Request, action: Sendable, found: Sources, form: SendForm) 
         "receipt": receipt, "groups": groups, "unusable": unusable, "obstacle": _nobody(receipt),
         "duplicates": receipt.counts.get(DUPLICATE, 0), "unknown": _unknown(request, action, found),
         "count": receipt.recipients, "total": receipt.total, "excluded": receipt.excluded,
-        "people_in_copy": order.people_in_copy, "attached_size": attachments.total(form.attached),
+        "people_in_copy": order.people_in_copy, "mail_size": _size(receipt, form),
     }  # fmt: skip
 
 
@@ -88,6 +88,12 @@ def _unknown(request: Request, action: Sendable, found: Sources) -> list[Any]:
     return unknown.among(
         request.session, request.workflow, grid, found.columns, action.filter, found.label_column_id
     )  # fmt: skip
+
+
+def _size(receipt: queries.Receipt, form: SendForm) -> int:
+    """Return the bytes of a mail with its files, about."""
+    text = max((len(mail.html.encode()) + len(mail.text.encode()) for mail in receipt.samples), default=0)
+    return int((text + attachments.total(form.attached)) * attachments.BASE64)
 
 
 def _nobody(receipt: queries.Receipt) -> str:

@@ -312,7 +312,9 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: S
     way = ways.of(action)
     shown = way.summary(request, action, found, form)
     return {
-        "is_safe_mode": False, "is_report": False, "size": size, "action": action, "form": form, "fields": way.FIELDS,
+        "is_safe_mode": False, "is_report": False, "size": size,
+        "max_mail": settings().max_mail_mb * 1_000_000,
+        "action": action, "form": form, "fields": way.FIELDS,
         "summary": way.SUMMARY, "zone": request.user.time_zone,
         "is_kept": request.method == "POST" or bool(request.query.get("draft")),
         "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER), **shown,

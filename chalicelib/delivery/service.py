@@ -51,6 +51,8 @@ PLAN, TEST = "delivery.plan", "delivery.test"
 #: The choice "make a new column for the opens", and what such columns are called.
 NEW, OPENS_PREFIX = "new", "EmailRead_"
 MAX_NAME_LENGTH = 200
+#: So many messages are written within the request, in about a second; the rows of larger runs are read by a job.
+PLANNED_AT_ONCE = 10_000
 NOTHING_WRITTEN = "The message is empty. Write it first."
 
 
@@ -72,7 +74,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         raise errors.Invalid(NOTHING_WRITTEN)
     draft = sources.DraftText(found, subject, action.text, workflow.time_zone, details.of(session, action, found))
     Renderer(draft)  # says now what could not be written later
-    _check_audience(session, workflow, found, action, order, draft)
+    count = _check_audience(session, workflow, found, action, order, draft)
     now = clock.now()
     run = Run(
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None, kind=action.kind,
@@ -90,11 +92,14 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         left_out=list(order.left_out), copies=order.copies, attached=list(order.attached),
         wants_snapshot=order.wants_snapshot,
     )  # fmt: skip
-    return start(session, action, run, defaults_of(run, order))
+    return start(session, action, run, defaults_of(run, order), count)
 
 
-def start(session: Session, action: Sendable, run: Run, defaults: dict[str, Any]) -> Run:
-    """Add a run that was checked, ask for its planning, and remember the choices; the same form twice is one run."""
+def start(session: Session, action: Sendable, run: Run, defaults: dict[str, Any], count: int | None = None) -> Run:
+    """Add a run that was checked, ask for its planning, and remember the choices; the same form twice is one run.
+
+    One of few messages (`count`) is planned here and now, so that no edit comes between.
+    """
     try:
         with session.begin_nested():
             session.add(run)
@@ -106,6 +111,13 @@ def start(session: Session, action: Sendable, run: Run, defaults: dict[str, Any]
     schedules.enqueue(
         session, PLAN, {"run": run.id}, workflow_id=run.workflow_id, user_id=run.user_id, due_at=run.due_at
     )  # fmt: skip
+    if (
+        count is not None
+        and count <= PLANNED_AT_ONCE
+        and not (run.due_at or run.needs_opens_column or run.wants_snapshot)
+    ):
+        session.flush()
+        plan.plan(session, run.id)
     action.send_defaults = defaults
     audit.record(
         session, "run_confirmed", workflow_id=run.workflow_id, user_id=run.user_id, action_id=action.id, run_id=run.id,
@@ -159,7 +171,8 @@ def check(found: sources.Sources, order: SendOrder) -> None:
 def _check_audience(
     session: Session, workflow: Workflow, found: sources.Sources, action: Sendable, order: SendOrder,
     draft: sources.DraftText,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
+    """Return how many get a mail."""
     audience = Audience(
         workflow_id=workflow.id, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
         columns=found.columns, filter=action.filter, skip_rows=order.skip_rows,
@@ -175,6 +188,7 @@ def _check_audience(
     if not counts.get("", 0) and not order.due_at:
         raise Nobody("Nobody would get this message. Look at the filter and at who is left out.")
     check_number(counts.get("", 0), order.expected, order.typed)
+    return counts.get("", 0)
 
 
 def check_number(count: int, expected: int | None, typed: str | None) -> None:

@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from chalice import Blueprint, Response
 
@@ -223,12 +223,23 @@ def _to_sign_in(request: Request, access: Access | None) -> Answer:
     if access is Access.LEARNER and request.headers.get("sec-fetch-dest") == "iframe":
         request.may_be_framed = True
         return Answer(status=401, template="accounts/lti/ended.html")
-    target = urls.url_for("accounts.show_sign_in", next=request.path if request.method == "GET" else "")
+    target = urls.url_for("accounts.show_sign_in", next=_here(request))
     if request.wants_part and access is Access.LEARNER:
         return Answer(status=401, headers={"HX-Refresh": "true"})  # the whole page knows whether it is in a frame
     if request.wants_part:
         return Answer(status=401, headers={"HX-Redirect": target})
     return Answer(status=303, headers={"Location": target})
+
+
+def _here(request: Request) -> str:
+    """Return the page that somebody is on, to come back to after signing in."""
+    if request.wants_part:
+        shown = urlsplit(request.headers.get("hx-current-url", ""))
+        return urlunsplit(("", "", shown.path, shown.query, ""))
+    if request.method != "GET":
+        return ""
+    query = urlencode(request.query.lists(), doseq=True)
+    return f"{request.path}?{query}" if query else request.path
 
 
 def _error_answer(request: Request | None, error: errors.AppError) -> Answer:

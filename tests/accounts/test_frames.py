@@ -173,4 +173,4 @@ def test_an_address_of_an_earlier_ontask_leads_to_what_is_open(visitor: Browser,
     home = visitor.follow(page)
     assert home.status == 200
     assert f"frame-ancestors 'self' {CANVAS};" in home.headers["Content-Security-Policy"]
-    assert Browser().get("/action/serve", pk="7").location == "/sign-in?next=%2Faction%2Fserve"
+    assert Browser().get("/action/serve", pk="7").location == "/sign-in?next=%2Faction%2Fserve%3Fpk%3D7"

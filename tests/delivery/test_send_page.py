@@ -229,7 +229,7 @@ def test_a_message_that_went_out_lately_says_so_before_it_goes_again(
     client.post(path(action), fields(columns, leave_out_bad="1"))
     run = session.scalars(select(Run)).one()
     mail = {"recipient": "ada@uni.example", "values": {}, "flags": {}, "state": "sent", "rank": 20, "sent_at": NOON}
-    session.add(Message(run_id=run.id, lane="mail", row_id=1, **mail))
+    session.add(Message(run_id=run.id, lane="mail", row_id=99, **mail))
     run.started_at = NOON
     session.flush()
     frozen_clock.advance(minutes=10)

@@ -220,7 +220,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Pushable
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
         correlation_id=logs.correlation_id(), wants_snapshot=order.wants_snapshot,
     )  # fmt: skip
-    return service.start(session, action, run, defaults_of(run, order))
+    return service.start(session, action, run, defaults_of(run, order), None if is_report(action) else made.count)
 
 
 def defaults_of(run: Run, order: PushOrder) -> dict[str, Any]:

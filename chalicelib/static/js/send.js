@@ -39,7 +39,9 @@ function markFields() {
   }
 }
 
-form.addEventListener("input", showWhatCounts);
-document.addEventListener("htmx:after:settle", markFields);
-showWhatCounts();
-form.querySelector("[aria-invalid=true]")?.focus();
+if (form) {
+  form.addEventListener("input", showWhatCounts);
+  document.addEventListener("htmx:after:settle", markFields);
+  showWhatCounts();
+  form.querySelector("[aria-invalid=true]")?.focus();
+}
