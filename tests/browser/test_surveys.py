@@ -190,5 +190,5 @@ def test_a_learner_comes_from_the_reminder_to_the_survey_and_answers(survey: Vis
     phone.get_by_role("button", name="Send").click()
     expect(phone.get_by_role("heading", name="Thank you")).to_be_visible()
     context.close()
-    page.goto(form)
+    page.goto(f"{form}/answers")
     expect(page.locator("#answers-table tbody tr").nth(2)).to_contain_text("Osmosis")
