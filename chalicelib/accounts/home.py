@@ -11,12 +11,16 @@ from sqlalchemy.orm import Session as Transaction
 
 @dataclass(frozen=True)
 class Offer:
-    """A line of a learner's home page; `note` says what else matters, such as until when it is open."""
+    """A line of a learner's home page; `note` says what else matters, such as until when it is open.
+
+    `parts` are what is still to be done in it, with a word on when.
+    """
 
     workflow_name: str
     name: str
     url: str
     note: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 Source = Callable[[Transaction, int], list[Offer]]

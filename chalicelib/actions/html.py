@@ -195,6 +195,25 @@ def for_page(rendered: str) -> str:
     return cleaned
 
 
+def with_chips(page: str) -> str:
+    """Return a text for our own pages with the tags of our language in it as people see them in the editor."""
+    tags, _ = find_tags(page, is_html=True)
+    pieces, position = [], 0
+    for tag, context in zip(tags, contexts(page, tags), strict=True):
+        if context.attribute is None and context.is_allowed:
+            pieces += [page[position : tag.start], _chip(tag.kind, tag.text)]
+            position = tag.end
+    return "".join([*pieces, page[position:]])
+
+
+def _chip(kind: str, text: str) -> str:
+    words = " ".join(text.replace('"', " ").split())
+    if kind == "value":
+        return f'<span class="chip">{html.escape(words)}</span>'
+    shown = {"else": "otherwise", "endif": "end"}.get(words, f"or {words[2:]}" if words.startswith("elif ") else words)
+    return f'<span class="chip chip-other">{html.escape(shown)}</span>'
+
+
 @cache
 def _plain_cleaner() -> Any:
     import nh3

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action
+from chalicelib.actions.rubrics import levels as rubric_levels
 from chalicelib.actions.rubrics.models import Criterion, RubricCell
 from chalicelib.tables import store
 from chalicelib.tables.models import Column
@@ -240,6 +241,33 @@ def test_a_level_goes_only_after_a_look_at_who_loses_it_and_comes_back(desk: Des
     assert table(desk, "Structure") == ["good", "fair", "great"]
     assert "W" in desk.mail(1)
     assert desk.browser.post(undo[1].replace("&amp;", "&"), {}).status == 404
+
+
+def test_levels_change_their_places_and_go_back(desk: Desk) -> None:
+    structure, _ = insert(desk, "Structure", "Sources")
+    write(desk, structure, "good", "<p>Well built, {{ name }}.</p>")
+    page = change_levels(desk, "good", "fair", "awful", **{"place-2": "1", "added": "top"})
+    assert page.status == 303, words(page)
+    assert levels(desk, "Structure") == levels(desk, "Sources") == ["awful", "good", "fair", "top"]
+    shown = desk.browser.follow(page).body
+    assert re.findall(r'<th scope="col">([^<]+)</th>', shown)[1:] == ["awful", "good", "fair", "top"]
+    assert 'Well built, <span class="chip">name</span>.' in shown
+    assert "Well built, Ada." in desk.mail(1)
+    undo = re.search(r'action="[^"]*(/workflows[^"]*do=levels-back[^"]*)"', shown)
+    assert undo
+    desk.browser.post(undo[1].replace("&amp;", "&"), {})
+    assert levels(desk, "Structure") == LEVELS
+
+
+@pytest.mark.parametrize(
+    ("places", "order"),
+    [
+        ((1, 2, 3), [0, 1, 2]), ((3, 2, 3), [1, 2, 0]), ((1, 1, 3), [1, 0, 2]), ((3, 2, 1), [2, 1, 0]),
+        ((None, 9, 0), [2, 0, 1]),
+    ],
+)  # fmt: skip
+def test_who_is_moved_gets_the_place_that_was_asked_for(places: tuple[int | None, ...], order: list[int]) -> None:
+    assert rubric_levels.ordered(places) == order
 
 
 def test_levels_with_a_mistake_change_nothing(desk: Desk) -> None:

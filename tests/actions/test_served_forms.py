@@ -204,3 +204,19 @@ def test_the_home_page_says_whether_a_form_is_answered(desk: Desk, session: Sess
     bo.post(here, {"do": "send", f"q{question.id}": "Fine"})
     assert "Weekly answered" in words(bo.get("/home"))
     assert "Weekly not answered yet" in words(learner(session, workflow, ADA).get("/home"))
+
+
+def test_the_home_page_lists_what_is_open_in_a_to_do_list_by_when_it_is_due(
+    desk: Desk, session: Session, workflow: Workflow
+) -> None:
+    todo = Desk(desk.browser, session, make_action(session, workflow, "", "Before the lab", "todo_list"), desk.columns)
+    late, _, soon = (
+        ask(todo, name, "tick", due_at=due)
+        for name, due in [("Rules", "2026-03-01T12:00"), ("Gloves", ""), ("Goggles", "2026-03-09T12:00")]
+    )
+    here = link(todo)
+    ada = learner(session, workflow, ADA)
+    page = words(ada.get("/home"))
+    assert "Before the lab 0 of 3 doneRules overdue since 1 March, 12:00Goggles due 9 March, 12:00Gloves" in page
+    ada.post(here, {"do": "send", f"q{late.id}": ["", "yes"], f"q{soon.id}": ["", "yes"]})
+    assert "Before the lab 2 of 3 doneGloves" in words(ada.get("/home"))

@@ -55,8 +55,21 @@ def seal(grid: Grid) -> str:
     return seals.seal({"levels": [level.value for level in grid.levels]})
 
 
-def read(grid: Grid, typed: Sequence[str], added: str, zone: ZoneInfo) -> list[Step]:
+def ordered(places: Sequence[int | None]) -> list[int]:
+    """Return the levels, counted from 0, in the order of the places asked for: numbers from 1, None for as it is.
+
+    Whoever is moved stands before the one whose place it is, or behind that one when it comes from the front.
+    """
+    wanted = [at + 1 if place is None else place for at, place in enumerate(places)]
+    return sorted(range(len(wanted)), key=lambda at: (wanted[at], (wanted[at] > at + 1) - (wanted[at] < at + 1), at))
+
+
+def read(
+    grid: Grid, typed: Sequence[str], added: str, zone: ZoneInfo, places: Sequence[int | None] = ()
+) -> list[Step]:  # fmt: skip
     """Return the steps from one field for each level, where an empty one takes the level out, and the new levels.
+
+    They are in the order of `places`, see `ordered`.
 
     Raises errors.Invalid (fields `level-0` …, `added`) for what does not fit the type or is there twice.
     """
@@ -85,7 +98,8 @@ def read(grid: Grid, typed: Sequence[str], added: str, zone: ZoneInfo) -> list[S
         problems.setdefault("added", f"Use at most {MAX_LEVELS} levels.")
     if problems:
         raise errors.Invalid(next(iter(problems.values())), problems)
-    return steps
+    order = ordered(places) if len(places) == len(grid.levels) else range(len(grid.levels))
+    return [*(steps[at] for at in order), *steps[len(grid.levels) :]]
 
 
 def _one(text: str, kind: str, zone: ZoneInfo, field: str, problems: dict[str, str]) -> Any:
@@ -137,7 +151,7 @@ def change(session: Session, workflow: Workflow, user_id: int, action: Action, s
         return None
     event_id = service.record(
         session, CHANGED, user_id, action, steps=[list(step) for step in steps],
-        columns=[column.id for column in grid.columns],
+        columns=[column.id for column in grid.columns], before=[level.value for level in grid.levels],
     )  # fmt: skip
     _carry_out(session, workflow, grid.columns, steps, event_id)
     return event_id
@@ -187,7 +201,7 @@ def take_back(session: Session, workflow: Workflow, user_id: int, action: Action
     after = [new for _, new in steps if new is not None]
     if len(columns) != len(event.detail["columns"]) or any(column.allowed_values != after for column in columns):
         raise errors.Conflict("The levels were changed again meanwhile, so they were left as they are.")
-    back = _back(steps)
+    back = _back(steps, event.detail.get("before", []))
     undo_id = service.record(
         session, CHANGED, user_id, action, steps=[list(step) for step in back], columns=event.detail["columns"],
         of=event_id,
@@ -198,7 +212,8 @@ def take_back(session: Session, workflow: Workflow, user_id: int, action: Action
     return "The levels are what they were before."
 
 
-def _back(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps that undo these, in the old order."""
+def _back(steps: Sequence[Step], before: Sequence[Any]) -> list[Step]:
+    """Return the steps that undo these, in the order that was there before."""
     back = [(new, old) for old, new in steps if old is not None]
+    back.sort(key=lambda step: before.index(step[1]) if step[1] in before else len(before))
     return [*back, *((new, None) for old, new in steps if old is None)]

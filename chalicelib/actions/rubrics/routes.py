@@ -62,7 +62,7 @@ def show_rubric_editor(
 
 def _context(request: Request, editor: Editor, grid: Grid) -> dict[str, Any]:
     def for_page(stored: str) -> str:
-        return html.for_page(editor.written(stored))
+        return html.with_chips(html.for_page(editor.written(stored)))
 
     return {
         "grid": grid, "for_page": for_page, "unknown": _unknown(request, editor, grid),
@@ -161,7 +161,8 @@ def _change_levels(request: Request, editor: Editor, grid: Grid) -> Answer:
     try:
         levels.check_seen(grid, request.form.get("seen"))
         typed = [request.form.get(f"level-{at}") for at in range(len(grid.levels))]
-        steps = levels.read(grid, typed, request.form.get("added"), zone(request.user.time_zone))
+        places = [request.form.whole(f"place-{at}") for at in range(len(grid.levels))]
+        steps = levels.read(grid, typed, request.form.get("added"), zone(request.user.time_zone), places)
         plan = levels.plan(request.session, request.workflow, editor.action, grid, steps)
         if plan.needs_a_look and not request.form.checked("sure"):
             return _levels_panel(request, editor, grid, {"sure": "Look at what this changes, then tick the box."}, plan)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from chalicelib import clock
 from chalicelib.accounts.home import Offer
 from chalicelib.accounts.models import User
 from chalicelib.actions.kinds import Kind
@@ -23,8 +26,17 @@ _LINKS = sa.text("""
     ORDER BY s.action_id
 """)
 
-#: What a learner's home page says of an action of these kinds, such as that it is answered.
-Status = Callable[[Session, visiting.Visit], str]
+
+@dataclass(frozen=True)
+class Standing:
+    """How an action stands for a learner, such as that it is answered, and what of it is still to be done and when."""
+
+    note: str
+    open: tuple[tuple[str, datetime | None], ...] = ()
+
+
+#: What a learner's home page says of an action of these kinds.
+Status = Callable[[Session, visiting.Visit], Standing]
 _statuses: dict[Kind, Status] = {}
 
 
@@ -45,13 +57,25 @@ def open_to(session: Session, user_id: int) -> list[Offer]:
     for token in session.scalars(_LINKS, {"user_id": user_id}).all():
         visit = visiting.visit(session, token, user, is_learner=True)
         if visit.answer is visiting.Answer.OPEN:
-            status = _statuses.get(Kind(visit.action.kind))
-            notes = [status(session, visit)] if status else []
-            if visit.link.open_until:
-                local = visit.link.open_until.astimezone(ZoneInfo(user.time_zone))
-                notes.append(f"until {local.day} {local:%B, %H:%M}")
-            url = url_for("actions.show_served", token=token)
-            offers.append(
-                Offer(visit.workflow.name, visit.action.description or visit.action.name, url, ", ".join(notes))
-            )
+            offers.append(_offer(session, visit, ZoneInfo(user.time_zone)))
     return offers
+
+
+def _offer(session: Session, visit: visiting.Visit, zone: ZoneInfo) -> Offer:
+    status = _statuses.get(Kind(visit.action.kind))
+    standing = status(session, visit) if status else Standing("")
+    notes = [standing.note] if standing.note else []
+    if visit.link.open_until:
+        notes.append(f"until {_moment(visit.link.open_until, zone)}")
+    parts = tuple((words, _due(due, zone) if due else "") for words, due in standing.open)
+    name, url = visit.action.description or visit.action.name, url_for("actions.show_served", token=visit.link.token)
+    return Offer(visit.workflow.name, name, url, ", ".join(notes), parts)
+
+
+def _due(due: datetime, zone: ZoneInfo) -> str:
+    return f"{'overdue since' if due < clock.now() else 'due'} {_moment(due, zone)}"
+
+
+def _moment(moment: datetime, zone: ZoneInfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{local.day} {local:%B, %H:%M}"

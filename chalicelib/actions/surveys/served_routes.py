@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from chalicelib.actions.serving.queries import status_of
+from chalicelib import clock
+from chalicelib.actions.kinds import Kind
+from chalicelib.actions.serving.queries import Standing, status_of
 from chalicelib.actions.serving.routes import late_form_of, served, served_page_of
 from chalicelib.actions.serving.visiting import Visit
 from chalicelib.actions.surveys import learner, queries
@@ -14,6 +16,9 @@ from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, data
 from chalicelib.web.templates import zone
 from chalicelib.web.urls import url_for
+
+#: Items of a to-do list that a home page names.
+MAX_ITEMS = 5
 
 
 @served_page_of(*FORMS)
@@ -55,8 +60,21 @@ def typed_too_late(request: Request, visit: Visit) -> list[tuple[str, str]]:
     return found
 
 
-@status_of(*FORMS)
-def how_it_stands(session: Session, visit: Visit) -> str:
+@status_of(Kind.SURVEY)
+def how_a_survey_stands(session: Session, visit: Visit) -> Standing:
     """Say whether the visitor has answered."""
     assert visit.row_id is not None, "it is open, so it is somebody's"
-    return "answered" if queries.is_answered(session, visit.action.id, visit.row_id) else "not answered yet"
+    is_answered = queries.is_answered(session, visit.action.id, visit.row_id)
+    return Standing("answered" if is_answered else "not answered yet")
+
+
+@status_of(Kind.TODO)
+def how_a_list_stands(session: Session, visit: Visit) -> Standing:
+    """Say how many of the items are done, and which are next: what is due first."""
+    assert visit.row_id is not None, "it is open, so it is somebody's"
+    form = Form(session, visit.workflow, visit.action, visit.row_id, visit.user.id, zone(visit.user.time_zone))
+    items = [item for item in form.visible() if not item.is_heading]
+    left = [item for item in items if not form.values[item.column.id]]
+    left.sort(key=lambda item: (item.question.due_at is None, item.question.due_at or clock.now()))
+    note = f"{len(items) - len(left)} of {len(items)} done" if left else "all done" if items else ""
+    return Standing(note, tuple((item.label, item.question.due_at) for item in left[:MAX_ITEMS]))

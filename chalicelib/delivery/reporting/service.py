@@ -182,7 +182,7 @@ def _check_draft(made: Draft, order: ReportOrder) -> None:
 
 def too_large(size: int) -> str:
     """Say that a mail is too large."""
-    return f"The mail would have {size / 1e6:,.1f} MB; at most {settings().max_mail_mb} MB reach most mail boxes."
+    return f"The mail would have {size / 1e6:,.1f} MB; most providers take {settings().max_mail_mb} MB at most."
 
 
 def _types(found: sources.Sources, text: sources.DraftText) -> dict[str, Any]:
