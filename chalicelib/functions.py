@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib import clock, database, errors, logs
+from chalicelib.actions import image_jobs
 from chalicelib.actions.surveys import jobs as answer_jobs
 from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
@@ -36,6 +37,7 @@ JOB_MODULES = (
     audit_jobs,
     exchange_jobs,
     history_jobs,
+    image_jobs,
     push_jobs,
     repeats,
     table_jobs,

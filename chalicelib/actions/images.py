@@ -1,6 +1,7 @@
 """Pictures in texts: they go from the browser straight to the file store, and mails load them by an address of ours.
 
-A picture belongs to no text: copies, exports and mails that were sent long ago go on showing it. Its name cannot be
+A picture belongs to no text: copies, exports and mails that were sent long ago go on showing it. Those that nothing has
+shown for long are removed by `image_jobs`. Its name cannot be
 guessed, and its address holds a signature that only those get whose picture was looked at.
 """
 
@@ -14,6 +15,9 @@ from chalicelib import errors, signing
 from chalicelib.aws import files
 from chalicelib.aws.files import UploadForm
 
+#: The job that takes those out that nothing shows any more.
+SWEEP = "actions.unused_images"
+FOLDER = "images/"
 #: A mail with larger ones takes long to load on a phone.
 MAX_BYTES = 2_000_000
 #: What mail programs show, by the ending of the name: the type, and how such a file begins.
@@ -82,7 +86,7 @@ def _own_name(public_name: str) -> str:
 
 
 def _key(name: str) -> str:
-    return f"images/{name}"
+    return f"{FOLDER}{name}"
 
 
 def _refused(message: str) -> errors.Invalid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, Any
 
 from chalicelib import errors
@@ -95,6 +96,20 @@ def _chunks(file: StoredFile) -> Iterator[bytes]:
     try:
         body = client("s3").get_object(Bucket=settings().bucket, Key=file.key, **version)["Body"]
         yield from body.iter_chunks(1 << 20)
+    except (BotoCoreError, ClientError) as error:
+        raise errors.Unavailable("The file store can't be reached just now.") from error
+
+
+def listed(prefix: str) -> Iterator[tuple[str, datetime]]:
+    """Give the keys of the objects whose keys begin so, with when each was stored.
+
+    Raises errors.Unavailable when S3 can't be reached.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=settings().bucket, Prefix=prefix):
+            yield from ((found["Key"], found["LastModified"]) for found in page.get("Contents", []))
     except (BotoCoreError, ClientError) as error:
         raise errors.Unavailable("The file store can't be reached just now.") from error
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete
 
 from chalicelib import clock, database
 from chalicelib.accounts import once, repeats, sessions
+from chalicelib.actions import images
 from chalicelib.actions.surveys import answers
 from chalicelib.audit import retention
 from chalicelib.delivery import drafts, throttle
@@ -53,5 +54,6 @@ def tidy() -> None:
         exchange.expire(session)
         drafts.forget_old(session)
         answers.look_after(session)
+        service.enqueue_once(session, images.SWEEP, None)
         old = Job.state.in_([DONE, FAILED]) & (Job.ended_at < clock.now() - KEEP_JOBS)
         session.execute(delete(Job).where(old))

@@ -119,7 +119,7 @@ def remembered(session: Session, job_id: int, name: str) -> Any:
     return session.scalar(select(Job.payload[name]).where(Job.id == job_id))
 
 
-def enqueue_once(session: Session, kind: str, workflow_id: int) -> None:
+def enqueue_once(session: Session, kind: str, workflow_id: int | None) -> None:
     """Have the workflow's job of this kind done after this commit; one that waits already does for both."""
     query = select(Job).where(Job.workflow_id == workflow_id, Job.kind == kind, Job.state == QUEUED)
     # While this transaction lasts nobody begins that job, so that it sees what is changed here; it is woken again

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from sqlalchemy import select
 
+from chalicelib import clock
 from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.actions import images
+from chalicelib.aws import files
+from chalicelib.delivery.models import Run
+from chalicelib.schedules import due, jobs
+from chalicelib.schedules.models import Job
 from chalicelib.workflows.models import Workflow
 from tests.actions.conftest import Desk, desk_of
-from tests.conftest import Browser
+from tests.conftest import Browser, Clock
 from tests.test_access import member
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"a" * 100
@@ -78,3 +86,35 @@ def test_a_viewer_sends_no_pictures(desk: Desk) -> None:
     workflow = desk.session.get_one(Workflow, desk.action.workflow_id)
     viewer = desk_of(desk, member(desk.session, workflow, WorkflowRole.VIEWER))
     assert viewer.post("/images", {"type": "image/png", "size": 10}).status == 403
+
+
+def test_pictures_that_nothing_shows_any_more_are_removed_after_a_while(
+    desk: Desk, aws: str, frozen_clock: Clock
+) -> None:
+    """Those of the text, of its earlier versions and of mails that were sent stay."""
+    now, earlier, mailed, unused = (send(desk, PNG)[1]["address"] for _ in range(4))
+    for address in (earlier, now):
+        desk.save(f'<p><img src="{address}" alt="A plan"></p>')
+        frozen_clock.advance(hours=1)
+    run = Run(
+        workflow_id=desk.action.workflow_id, action_id=desk.action.id, state="done", subject="", filter=None,
+        text=f'<img src="{mailed}">', to_column_id=0, created_at=clock.now(),
+    )  # fmt: skip
+    desk.session.add(run)
+    desk.session.flush()
+
+    def left() -> set[str]:
+        due.tidy()
+        for job in desk.session.scalars(select(Job).where(Job.kind == images.SWEEP, Job.state == "queued")).all():
+            jobs.run(job.id)
+        keys = [key for key, _ in files.listed(images.FOLDER)]
+        return {address for address in (now, earlier, mailed, unused) if any(stem_of(address) in key for key in keys)}
+
+    clock.use(lambda: datetime.now(UTC) + timedelta(days=179))
+    assert left() == {now, earlier, mailed, unused}
+    clock.use(lambda: datetime.now(UTC) + timedelta(days=181))
+    assert left() == {now, earlier, mailed}
+
+
+def stem_of(address: str) -> str:
+    return urlsplit(address).path.rpartition("/")[2].partition(".")[0]

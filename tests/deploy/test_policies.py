@@ -20,6 +20,7 @@ RIGHTS = {
     "s3.presigned_get_object": {"s3:GetObject"},
     "s3.get_object": {"s3:GetObject", "s3:GetObjectVersion"},  # the very version that was looked at
     "s3.head_object": {"s3:GetObject", "s3:ListBucket"},  # without the second, what is missing is forbidden
+    "s3.list_objects_v2": {"s3:ListBucket"},
     "s3.put_object": {"s3:PutObject"},
     "s3.delete_object": {"s3:DeleteObject"},
     "scheduler.create_schedule": {"scheduler:CreateSchedule", "iam:PassRole"},
