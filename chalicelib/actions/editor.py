@@ -19,6 +19,7 @@ from chalicelib.actions.models import Action, Condition
 from chalicelib.actions.preview import Audience, Learner
 from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.surveys import queries as surveys
+from chalicelib.actions.surveys.models import Question
 from chalicelib.formulas.check import check
 from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.formulas.words import words
@@ -60,10 +61,11 @@ class Editor:
     @cached_property
     def columns(self) -> dict[int, ColumnInfo]:
         """The columns of the table, by id."""
-        return {column.id: tables.info(column) for column in self._table}
+        return {column.id: tables.info(column) for column in self.table}
 
     @cached_property
-    def _table(self) -> list[Any]:
+    def table(self) -> list[Any]:
+        """The columns of the table with all there is to know of them."""
         return tables.columns(self.session, self.workflow.id)
 
     @cached_property
@@ -80,6 +82,11 @@ class Editor:
     def shared(self) -> links.Shared:
         """The workflow's attributes and its links for learners."""
         return links.read(self.session, self.workflow.id)
+
+    @cached_property
+    def questions(self) -> list[Question]:
+        """The questions of a form, headings among them, in their order."""
+        return surveys.questions(self.session, self.action.id)
 
     @property
     def fixed(self) -> dict[str, str]:
@@ -168,7 +175,7 @@ class Editor:
 
         Using it raises errors.Invalid when the filter can't be run.
         """
-        keys = {column.id for column in self._table if column.is_key}
+        keys = {column.id for column in self.table if column.is_key}
         return Audience(self.session, self.workflow, self.action, self.columns, keys, self.usable, self.used)
 
     @cached_property
@@ -206,7 +213,7 @@ class Editor:
         """The references of the text and, where there are any, of the rubric it shows and of the questions."""
         found = queries.used(self.action) | set(rubric.used(self.criteria))
         if KINDS[Kind(self.action.kind)].channel is Channel.FORM:
-            found |= {f"k{key}" for key in surveys.conditions_used(self.session, self.action.id)}
+            found |= {f"k{one.condition_id}" for one in self.questions if one.condition_id is not None}
         return found
 
     def count(self, formula: Any, within: Any) -> queries.Counts:

@@ -82,6 +82,7 @@ class Audience:
         self._key = next((column for column in columns.values() if column.id in keys), None)
         self._names = name_columns(columns)
         self._keys = keys
+        self._own = {f"c{key}" for key in columns}
 
     def learner(self, row_id: int | None = None, *, none_holds: bool = False) -> Learner | None:
         """Return the learner of the row, or the first one; None when there is nobody.
@@ -90,21 +91,27 @@ class Audience:
         """
         if self._workflow.row_count is None:
             return None
-        step = self._step(row_id, none_holds=none_holds)
-        values = None if row_id is None else self._row(row_id)
-        if values is None:
-            if step.first is None:
-                return None
-            if row_id is not None:  # that row is gone
-                step = self._step(None, none_holds=none_holds)
-            values = self._row(step.first)
-        assert values is not None, "the first row is there"
-        flags = {condition.id: bool(values[f"k{condition.id}"]) for condition in self._conditions}
+        found = self._found(row_id, none_holds=none_holds)
+        if found["row_id"] is None and row_id is not None:  # that row is gone
+            found = self._found(None, none_holds=none_holds)
+        return None if found["row_id"] is None else self._learner(found)
+
+    def alone(self, row_id: int) -> Learner | None:
+        """Return the learner of the row without the way to others, which would read the whole table; None if gone."""
+        found = self._session.execute(self._flags().where(sa.column("row_id") == row_id)).one_or_none()
+        nowhere: dict[str, Any] = dict.fromkeys(("first", "last", "previous", "following"))
+        known = {**nowhere, "total": 0, "position": 0, "is_among": False}
+        return None if found is None else self._learner({**known, **found._asdict()})
+
+    def _learner(self, found: Mapping[str, Any]) -> Learner:
+        flags = {condition.id: bool(found[f"k{condition.id}"]) for condition in self._conditions}
+        values = {name: found[name] for name in found if name in self._own or name in {"row_id", "filter"}}
         return Learner(
-            row_id=values["row_id"], name=self.called(values), key=self._key_of(values),
-            is_selected=bool(values["filter"]), position=step.position if step.is_among else 0, total=step.total,
-            previous=step.previous or step.last or 0, following=step.following or step.first or 0,
-            flags=flags, values=self._shown(values), context={**values, **{f"k{k}": v for k, v in flags.items()}},
+            row_id=found["row_id"], name=self.called(values), key=self._key_of(values),
+            is_selected=bool(found["filter"]), position=found["position"] if found["is_among"] else 0,
+            total=found["total"], previous=found["previous"] or found["last"] or 0,
+            following=found["following"] or found["first"] or 0, flags=flags, values=self._shown(values),
+            context={**values, **{f"k{k}": v for k, v in flags.items()}},
         )  # fmt: skip
 
     def matching(self, formula: Any, *, within: Any = None, limit: int = MAX_LISTED) -> list[Named]:
@@ -146,8 +153,17 @@ class Audience:
         rows = [dict(row._mapping) for row in self._session.execute(query)]
         return [Named(row["row_id"], self.called(row), self._key_of(row), row["filter"]) for row in rows]
 
+    def _found(self, row_id: int | None, *, none_holds: bool) -> Mapping[str, Any]:
+        """Return the row with its conditions, where it is among those of the audience, and who is around it.
+
+        None means the first one; `row_id` is None in what is returned when there is no such row.
+        """
+        step, own = self._step(row_id, none_holds=none_holds).subquery("step"), self._flags().subquery("own")
+        wanted = step.c.first if row_id is None else sa.literal(row_id, sa.BigInteger)
+        query = sa.select(step, own).select_from(step.outerjoin(own, own.c.row_id == wanted))
+        return dict(self._session.execute(query).one()._asdict())
+
     def _step(self, row_id: int | None, *, none_holds: bool) -> Any:
-        """Return where the row is among those of the audience, and who is around it; None means the first one."""
         id_ = self._table.c.row_id
         who = [self._sql(self._action.filter)]
         if none_holds:
@@ -164,15 +180,13 @@ class Audience:
             sa.func.min(id_).filter(id_ > here).label("following"),
             sa.func.coalesce(sa.func.bool_or(id_ == here), sa.false()).label("is_among"),
         ).where(*who)
-        return self._session.execute(query.select_from(self._table)).one()
+        return query.select_from(self._table)
 
-    def _row(self, row_id: int) -> dict[str, Any] | None:
+    def _flags(self) -> sa.Select[Any]:
         formulas = {condition.id: condition.formula for condition in self._conditions}
-        query = flags_select(
+        return flags_select(
             self._workflow.id, self._columns, self._action.filter, formulas, self._workflow.time_zone
         )  # fmt: skip
-        row = self._session.execute(query.where(sa.column("row_id") == row_id)).one_or_none()
-        return None if row is None else dict(row._mapping)
 
     def called(self, values: Mapping[str, Any]) -> str:
         """Return what the learner of a row is called."""

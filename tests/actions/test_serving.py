@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -206,6 +208,21 @@ def test_a_stale_save_of_the_link_is_refused(
     assert seen is not None
     switch(client, action, columns, open_from="2026-03-02T14:00")
     assert switch(client, action, columns, is_on="", seen=seen[1]).status == 409
+
+
+def test_the_frame_of_the_text_knows_whose_row_it_is_and_nobody_else_can_use_that(
+    session: Session, workflow: Workflow, columns: dict[str, int], link: str, count_statements: Callable[[], int]
+) -> None:
+    ada, bo = learner(session, workflow, ADA), learner(session, workflow, BO)
+    found = re.search(r'src="([^"]+/text[^"]+)"', ada.get(link).body)
+    assert found is not None
+    frame = unescape(found[1])
+    count_statements()
+    assert "Secret of Ada" in ada.get(frame).body
+    assert count_statements() <= 10
+    assert "Secret of Bo" in bo.get(frame).body
+    session.execute(text(f"UPDATE learners.w{workflow.id} SET c{columns['email']} = 'x@uni.example' WHERE row_id = 1"))
+    assert ada.get(frame).status == 404
 
 
 def test_the_home_page_lists_what_is_open(session: Session, workflow: Workflow, action: Action, link: str) -> None:

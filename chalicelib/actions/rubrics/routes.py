@@ -15,7 +15,6 @@ from chalicelib.actions.kinds import Kind
 from chalicelib.actions.routes import ACTION, editor_of, open_editor, row_of, show_desk
 from chalicelib.actions.rubrics import levels, queries, service, unknown
 from chalicelib.actions.rubrics.queries import Grid, Line
-from chalicelib.tables import queries as tables
 from chalicelib.tables.columns import lists, settings
 from chalicelib.tables.columns.create import Details
 from chalicelib.web.page import page
@@ -44,7 +43,7 @@ def open_rubric(request: Request, action_id: int, *, lock: bool = False) -> tupl
 
 
 def _grid(request: Request, editor: Editor) -> Grid:
-    return queries.grid(request.session, editor.action.id, tables.columns(request.session, editor.workflow.id))
+    return queries.grid(request.session, editor.action.id, editor.table)
 
 
 @editor_of(Kind.RUBRIC)
@@ -75,7 +74,7 @@ def _unknown(request: Request, editor: Editor, grid: Grid) -> list[queries.Unkno
     """Return who has a value that is no level; nobody while the rules for who gets it can't be used."""
     if editor.who.problem:
         return []
-    key = next((column.id for column in tables.columns(request.session, editor.workflow.id) if column.is_key), None)
+    key = next((column.id for column in editor.table if column.is_key), None)
     return unknown.among(request.session, editor.workflow, grid, editor.columns, editor.action.filter, key)
 
 
@@ -106,7 +105,7 @@ def _new_panel(request: Request, editor: Editor, grid: Grid, problems: dict[str,
 
 
 def _insert_panel(request: Request, editor: Editor, grid: Grid, problems: dict[str, str]) -> Answer:
-    columns = queries.fitting(grid, tables.columns(request.session, editor.workflow.id))
+    columns = queries.fitting(grid, editor.table)
     return _panel(request, editor, grid, "_insert.html", problems, columns=columns, ticked=request.form.all("columns"))
 
 

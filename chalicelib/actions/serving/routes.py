@@ -184,6 +184,7 @@ def _visit(request: Request, token: str) -> Visit:
         request.session, token, request.user, is_learner=request.is_learner,
         grace=visiting.GRACE if request.method == "POST" else visiting.NO_GRACE,
         row_id=int(row) if row.isascii() and row.isdigit() and len(row) <= 18 else None,
+        known=request.query.get("known"),
     )  # fmt: skip
 
 
@@ -197,7 +198,7 @@ def show_text(request: Request, visit: Visit) -> Answer:
     """Show the visitor's version of a message, in a frame of its own."""
     if request.method != "GET":
         raise errors.NotFound
-    return served("actions/serving/text.html", visit, token=visit.link.token)
+    return served("actions/serving/text.html", visit, token=visit.link.token, known=visiting.note(visit))
 
 
 @page(bp, "/action/serve", access=Access.LEARNER)
@@ -220,8 +221,8 @@ def show_served_text(request: Request, token: str) -> Answer:
     if visit.answer is not visiting.Answer.OPEN or KINDS[Kind(visit.action.kind)].output != "html":
         raise errors.NotFound
     editor = Editor(request.session, visit.workflow, visit.action)
-    learner = editor.audience.learner(visit.row_id)
-    if learner is None or editor.trouble or learner.row_id != visit.row_id:
+    learner = editor.audience.alone(visit.row_id) if visit.row_id else None
+    if learner is None or editor.trouble:
         raise errors.NotFound
     try:
         return document(preview.page(visit.action, learner, editor.fixed, visit.workflow.time_zone, editor.criteria))

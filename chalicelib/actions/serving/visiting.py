@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from chalicelib import clock, errors
+from chalicelib import clock, errors, signing
 from chalicelib.accounts.models import User
 from chalicelib.actions.models import Action
 from chalicelib.actions.serving.models import ServedLink
@@ -20,6 +20,8 @@ from chalicelib.tables import queries as tables
 from chalicelib.workflows import queries as workflows
 from chalicelib.workflows.models import Workflow
 
+#: The purpose of notes for frames, and how long they are good for: a slow phone has loaded the frame by then.
+NOTE, NOTED = "own row", timedelta(minutes=5)
 #: What was opened in time is taken for so long after the end.
 NO_GRACE, GRACE = timedelta(0), timedelta(minutes=5)
 
@@ -69,12 +71,12 @@ def at(session: Session, token: str) -> tuple[ServedLink, Action, Workflow]:
 
 def visit(
     session: Session, token: str, user: User, *, is_learner: bool, grace: timedelta = NO_GRACE,
-    row_id: int | None = None,
+    row_id: int | None = None, known: str = "",
 ) -> Visit:  # fmt: skip
     """Return what the user may see at the link. `is_learner`: they came with a learner's rights only.
 
-    Members of the workflow see it also while it is closed, and as the learner of `row_id`. Raises errors.NotFound as
-    `at` does.
+    Members of the workflow see it also while it is closed, and as the learner of `row_id`. `known` is what `note` gave
+    for the page around: then the table is not searched again. Raises errors.NotFound as `at` does.
     """
     link, action, workflow = at(session, token)
     state = opened(link, grace)
@@ -85,8 +87,22 @@ def visit(
         return Visit(workflow, action, link, user, answer, row, is_member=True, closed_as=state)
     if state is not Answer.OPEN:
         return Visit(workflow, action, link, user, state)
-    row = own_row(session, workflow, action, link, user) if _is_let_in(session, workflow, user) else None
+    row = None
+    if _is_let_in(session, workflow, user):
+        row = own_row(session, workflow, action, link, user, _noted(known, token, user))
     return Visit(workflow, action, link, user, Answer.OPEN if row else Answer.NOT_FOR_YOU, row)
+
+
+def note(visit: Visit) -> str:
+    """Return a note for the frame of a page: whose row was found a moment ago."""
+    claims = {"link": visit.link.token, "user": visit.user.id, "row": visit.row_id}
+    return signing.sign(NOTE, claims, NOTED)
+
+
+def _noted(known: str, token: str, user: User) -> int | None:
+    claims = signing.read(NOTE, known) if known else None
+    is_own = claims is not None and (claims["link"], claims["user"]) == (token, user.id)
+    return int(claims["row"]) if claims and is_own else None
 
 
 def _is_let_in(session: Session, workflow: Workflow, user: User) -> bool:
@@ -106,8 +122,13 @@ def opened(link: ServedLink, grace: timedelta = NO_GRACE) -> Answer:
     return Answer.OPEN
 
 
-def own_row(session: Session, workflow: Workflow, action: Action, link: ServedLink, user: User) -> int | None:
-    """Return the row of the user's address if the filter lets it through; None when several rows have the address."""
+def own_row(
+    session: Session, workflow: Workflow, action: Action, link: ServedLink, user: User, known: int | None = None
+) -> int | None:
+    """Return the row of the user's address if the filter lets it through; None when several rows have the address.
+
+    That the row `known` is the only one was seen a moment ago; it is theirs only if it still has their address.
+    """
     if workflow.row_count is None or link.column_id is None:
         return None
     found = tables.columns(session, workflow.id)
@@ -117,7 +138,7 @@ def own_row(session: Session, workflow: Workflow, action: Action, link: ServedLi
     address = sa.func.lower(sa.func.btrim(sa.cast(table.c[f"c{link.column_id}"], sa.Text), BLANKS))
     # Whose row it is must be plain before the filter is asked: it could let through one of two with the same address.
     query = sa.select(table.c.row_id, chosen.label("holds")).where(address == user.email.strip().lower()).limit(2)
-    rows = session.execute(query).all()
+    rows = session.execute(query if known is None else query.where(table.c.row_id == known)).all()
     return rows[0].row_id if len(rows) == 1 and rows[0].holds else None
 
 

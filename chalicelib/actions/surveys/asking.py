@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.actions import html, links
 from chalicelib.actions import queries as action_queries
+from chalicelib.actions.editor import Editor
 from chalicelib.actions.models import Action
 from chalicelib.actions.surveys import answers, fields, queries
 from chalicelib.actions.surveys.kinds import Kind
@@ -49,6 +50,7 @@ class Asked:
 class Form:
     """The form of one learner. `person` is the user who looks at it; staff see closed and locked questions too.
 
+    `editor` is that of the form where there is one: what it has read already is not read again.
     Raises errors.NotFound when the learner is not in the table any more.
     """
 
@@ -59,11 +61,12 @@ class Form:
     person: int
     zone: ZoneInfo
     is_staff: bool = False
+    editor: Editor | None = None
 
     @cached_property
     def columns(self) -> list[Any]:
         """The columns of the table."""
-        return tables.columns(self.session, self.workflow.id)
+        return self.editor.table if self.editor else tables.columns(self.session, self.workflow.id)
 
     @cached_property
     def infos(self) -> Columns:
@@ -73,6 +76,8 @@ class Form:
     @cached_property
     def items(self) -> list[Item]:
         """All questions and headings."""
+        if self.editor:
+            return queries.with_columns(self.editor.questions, self.columns)
         return queries.items(self.session, self.action, self.columns)
 
     @cached_property
@@ -86,7 +91,8 @@ class Form:
     @cached_property
     def conditions(self) -> dict[int, Any]:
         """The formulas of all conditions of the form, by id."""
-        return {one.id: one.formula for one in action_queries.conditions(self.session, self.action.id)}
+        known = self.editor.conditions if self.editor else action_queries.conditions(self.session, self.action.id)
+        return {one.id: one.formula for one in known}
 
     @cached_property
     def formulas(self) -> dict[int, Any]:

@@ -114,7 +114,7 @@ def show_entry(request: Request, action_id: int, row_id: int) -> Answer:
 def _form(request: Request, editor: Editor, row_id: int) -> Form:
     return Form(
         request.session, request.workflow, editor.action, row_id, request.user.id, zone(request.user.time_zone),
-        is_staff=True,
+        is_staff=True, editor=editor,
     )  # fmt: skip
 
 

@@ -76,8 +76,13 @@ def questions(session: Session, action_id: int) -> list[Question]:
 def items(session: Session, action: Action, columns: Iterable[Any] | None = None) -> list[Item]:
     """Return the questions with their columns; `columns` are those of the table where they are known already."""
     found = tables.columns(session, action.workflow_id) if columns is None else columns
-    by_id: Mapping[int, Any] = {column.id: column for column in found}
-    return [Item(one, by_id.get(one.column_id or 0)) for one in questions(session, action.id)]
+    return with_columns(questions(session, action.id), found)
+
+
+def with_columns(found: Iterable[Question], columns: Iterable[Any]) -> list[Item]:
+    """Return these questions with those of the columns that they ask for."""
+    by_id: Mapping[int, Any] = {column.id: column for column in columns}
+    return [Item(one, by_id.get(one.column_id or 0)) for one in found]
 
 
 def asked(found: Iterable[Item]) -> list[Item]:
@@ -97,11 +102,6 @@ def unused_columns(action_kind: str, found: Iterable[Item], columns: Iterable[An
 def _asking(column: Any) -> Question:
     kinds = [kind for kind, traits in KINDS.items() if column.type in traits.types]
     return Question(id=0, kind=kinds[0], column_id=column.id)
-
-
-def conditions_used(session: Session, action_id: int) -> set[int]:
-    """Return the conditions on which questions of the form depend."""
-    return {one.condition_id for one in questions(session, action_id) if one.condition_id is not None}
 
 
 def of_column(session: Session, action_id: int, column_id: int) -> bool:

@@ -18,7 +18,6 @@ from chalicelib.actions.surveys.asking import Form
 from chalicelib.actions.surveys.kinds import HEADINGS, KINDS, Kind, fitting, offered
 from chalicelib.actions.surveys.queries import Item
 from chalicelib.tables import cells
-from chalicelib.tables import queries as tables
 from chalicelib.tables.columns import lists
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
@@ -50,10 +49,9 @@ def show_form_editor(
     text: str | None = None, **context: Any,
 ) -> Answer:  # fmt: skip
     """Answer with the page of a survey or to-do list."""
-    columns = tables.columns(request.session, editor.workflow.id)
     return show_desk(
         request, editor, "actions/surveys/editor.html", panel=panel, problems=problems, text=text,
-        **_context(request, editor, queries.items(request.session, editor.action, columns)), **context,
+        **_context(request, editor, queries.with_columns(editor.questions, editor.table)), **context,
     )  # fmt: skip
 
 
@@ -167,8 +165,7 @@ def change_question(request: Request, action_id: int, question_id: int) -> Answe
 
 def _item(request: Request, editor: Editor, question_id: int) -> Item:
     question = service.get(request.session, editor.action, question_id)
-    columns = {column.id: column for column in tables.columns(request.session, editor.workflow.id)}
-    return Item(question, columns.get(question.column_id or 0))
+    return queries.with_columns([question], editor.table)[0]
 
 
 def _kinds(editor: Editor, item: Item) -> list[Kind]:
@@ -210,11 +207,10 @@ def _window(column: Any, item: Item | None, reader: Any) -> dict[str, str]:
 
 
 def _existing_panel(request: Request, editor: Editor, problems: dict[str, str] | None = None) -> Answer:
-    columns = tables.columns(request.session, editor.workflow.id)
-    items = queries.items(request.session, editor.action, columns)
+    items = queries.with_columns(editor.questions, editor.table)
     return _panel(
         request, editor, "actions/surveys/_existing.html", problems, type_names=cells.TYPE_NAMES,
-        unused=queries.unused_columns(editor.action.kind, items, columns), ticked=request.form.all("columns"),
+        unused=queries.unused_columns(editor.action.kind, items, editor.table), ticked=request.form.all("columns"),
     )  # fmt: skip
 
 
@@ -239,7 +235,7 @@ def show_form_preview(request: Request, editor: Editor, found: Learner) -> Answe
     """Show the form as the learner would see it, for the frame on the page; nothing can be sent from there."""
     form = Form(
         request.session, request.workflow, editor.action, found.row_id, request.user.id,
-        zone(request.user.time_zone),
+        zone(request.user.time_zone), editor=editor,
     )  # fmt: skip
     return render(
         "actions/surveys/preview.html", form_pages=form.pages({}), intro=form.introduction(),
@@ -251,40 +247,42 @@ def show_form_preview(request: Request, editor: Editor, found: Learner) -> Answe
 def try_form(request: Request, action_id: int) -> Answer:
     """Show the form as a learner fills it in, to be tried: nothing is stored."""
     editor = open_form(request, action_id)
-    row_id = _row_to_try(request, editor)
-    form = _form_to_try(request, editor, row_id)
-    return _trial(request, editor, form, learner.show(form))
+    found = _whom_to_try(request, editor)
+    form = _form_to_try(request, editor, found)
+    return _trial(request, editor, form, learner.show(form), found)
 
 
 @page(bp, ACTION + "/form", method="POST", role=WorkflowRole.EDITOR)
 def send_trial(request: Request, action_id: int) -> Answer:
     """Do what the buttons of the form do, but store no answer."""
     editor = open_form(request, action_id)
-    row_id = _row_to_try(request, editor)
-    form = _form_to_try(request, editor, row_id)
+    found = _whom_to_try(request, editor)
+    form = _form_to_try(request, editor, found)
     shown = learner.take(form, request.form, is_trial=True)
     if request.form.get("do") == learner.DRAFT:
         return data({"kept": True})
-    return _trial(request, editor, form, shown)
+    return _trial(request, editor, form, shown, found)
 
 
-def _row_to_try(request: Request, editor: Editor) -> int:
+def _whom_to_try(request: Request, editor: Editor) -> Learner:
     found = editor.learner(row_of(request)) if editor.workflow.row_count else None
     if found is None:
         raise errors.NotFound("There is no learner to try the form as. Add your learners, or change who is asked.")
-    return found.row_id
+    return found
 
 
-def _form_to_try(request: Request, editor: Editor, row_id: int) -> Form:
+def _form_to_try(request: Request, editor: Editor, found: Learner) -> Form:
     place = zone(request.user.time_zone)
-    return Form(request.session, request.workflow, editor.action, row_id, request.user.id, place)
+    return Form(
+        request.session, request.workflow, editor.action, found.row_id, request.user.id, place, editor=editor
+    )  # fmt: skip
 
 
-def _trial(request: Request, editor: Editor, form: Form, shown: learner.Shown) -> Answer:
+def _trial(request: Request, editor: Editor, form: Form, shown: learner.Shown, found: Learner) -> Answer:
     here = {"workflow_id": request.workflow.id, "action_id": editor.action.id, "row": form.row_id}
     answer = render(
         "actions/surveys/trial.html", status=422 if shown.problems else 200, action=editor.action, shown=shown,
-        learner=editor.learner(form.row_id), intro=form.introduction(), reopen=True,
+        learner=found, intro=form.introduction(), reopen=True,
         form_target=url_for("actions.try_form", **here), back=url_for("actions.show_action", **here),
     )  # fmt: skip
     answer.keep = True  # what was typed stays, as it does for learners

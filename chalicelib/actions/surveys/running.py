@@ -17,7 +17,6 @@ from chalicelib.actions.surveys import answers, fields, queries
 from chalicelib.actions.surveys.kinds import Kind
 from chalicelib.actions.surveys.queries import Item
 from chalicelib.tables import cells, paging, scope, searching
-from chalicelib.tables import queries as tables
 from chalicelib.tables.paging import By, Cursor, Order
 from chalicelib.tables.scope import Scope
 from chalicelib.web.request import Values
@@ -92,12 +91,12 @@ class Run:
     @cached_property
     def columns(self) -> list[Any]:
         """The columns of the table."""
-        return tables.columns(self.session, self.editor.workflow.id)
+        return self.editor.table
 
     @cached_property
     def items(self) -> list[Item]:
         """The questions, those that are closed now among them."""
-        return queries.asked(queries.items(self.session, self.editor.action, self.columns))
+        return queries.asked(queries.with_columns(self.editor.questions, self.columns))
 
     @cached_property
     def key(self) -> Any:

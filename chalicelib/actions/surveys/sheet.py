@@ -40,7 +40,7 @@ def save(session: Session, editor: Editor, form: Values, user_id: int, run: Run)
             typed.setdefault(int(found[1]), {})[int(found[2])] = form.all(name)
     saved = Saved()
     for row_id, questions in typed.items():
-        row = Form(session, editor.workflow, editor.action, row_id, user_id, run.zone, is_staff=True)
+        row = Form(session, editor.workflow, editor.action, row_id, user_id, run.zone, is_staff=True, editor=editor)
         _save_row(row, {by_id[key].field: texts for key, texts in questions.items()}, form, saved)
     return saved
 
