@@ -31,6 +31,7 @@ from chalicelib.actions.surveys.routes import bp as surveys
 from chalicelib.actions.version_routes import bp as versions
 from chalicelib.audit.routes import bp as audit
 from chalicelib.delivery.archives.routes import bp as archives
+from chalicelib.delivery.letters.routes import bp as letters
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.schedule_routes import bp as schedules
@@ -87,6 +88,7 @@ BLUEPRINTS = (
     images,
     launches,
     learners,
+    letters,
     lifecycle,
     maps,
     people,

@@ -15,6 +15,7 @@ from chalicelib.database import waking
 from chalicelib.delivery import feedback, lanes, repeats
 from chalicelib.delivery.archives import jobs as archive_jobs
 from chalicelib.delivery.carriers import carrier
+from chalicelib.delivery.letters import service as letters
 from chalicelib.delivery.push import jobs as push_jobs
 from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
@@ -71,18 +72,35 @@ def serve(lane: str, seconds: float) -> None:
 
 
 def record_events(event: dict[str, Any], context: Any) -> Failures:
-    """Write down the whole batch in one transaction, or give all of it back."""
+    """Write down the whole batch in one transaction; where that fails each record by itself."""
     records = event["Records"]
     if not is_database_ready(context):
         return give_back(records)
     try:
-        news = feedback.understand([record["body"] for record in records])
-        with database.scope() as session:
-            feedback.record(session, news)
+        _record(records)
+    except errors.Unavailable as error:
+        logger().warning("mail events not recorded", extra={"reason": type(error).__name__})
+        return give_back(records)
     except Exception:
         logger().exception("mail events not recorded")
-        return give_back(records)
+        return give_back([record for record in records if not _is_recorded(record)])
     return give_back([])
+
+
+def _record(records: Records) -> None:
+    news = feedback.understand([record["body"] for record in records])
+    with database.scope() as session:
+        feedback.record(session, news)
+
+
+def _is_recorded(record: dict[str, Any]) -> bool:
+    """Write one record down by itself: one that can't be must not keep its neighbours back."""
+    try:
+        _record([record])
+    except Exception as error:
+        letters.note(record["messageId"], error)
+        return False
+    return True
 
 
 def run_due(context: Any) -> None:
@@ -104,8 +122,9 @@ def each(event: dict[str, Any], context: Any, work: Callable[[dict[str, Any]], N
         with logs.follow(_id_of(context)), logs.follow(_id_in(record["body"])):
             try:
                 work(json.loads(record["body"]))
-            except Exception:
+            except Exception as error:
                 logger().exception("record failed", extra={"record": record["messageId"]})
+                letters.note(record["messageId"], error)
                 failed.append(record)
     return give_back(failed)
 

@@ -44,6 +44,7 @@ LATENESS = Metric("LatenessSeconds", "Seconds", "From the moment a job or a run 
 JOBS_DONE = Metric("JobsDone", "Count", "Jobs that came to an end")
 JOBS_FAILED = Metric("JobsFailed", "Count", "Jobs that ended with an error somebody has to read")
 JOBS_BROKEN = Metric("JobsBroken", "Count", "Jobs that stopped unexpectedly; they are tried again")
+DEAD_LETTERS = Metric("DeadLetters", "Count", "Queue messages that failed too often and were set aside")
 REQUEST_DURATION = Metric("RequestDuration", "Milliseconds", "From a request's arrival until its answer")
 SERVER_ERRORS = Metric("ServerErrors", "Count", "Requests answered by 500; 0 for every other request")
 DATABASE_WAITS = Metric("DatabaseWaits", "Count", "Connections that failed because the database was asleep or full")

@@ -143,6 +143,7 @@ def no_aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> O
     if "aws" not in request.fixturenames:
         monkeypatch.setattr("chalicelib.aws.queue.send", outside.send)
         monkeypatch.setattr("chalicelib.aws.alarm.set_alarm", outside.set_alarm)
+        monkeypatch.setattr("chalicelib.aws.queue.take_dead", lambda _queue: [])
     return outside
 
 
@@ -193,6 +194,7 @@ def aws(moto: str) -> Iterator[str]:
     s3.put_bucket_versioning(Bucket=config.bucket, VersioningConfiguration={"Status": "Enabled"})
     for name in (config.jobs_queue, config.outbox_queue, config.events_queue):
         boto3.client("sqs").create_queue(QueueName=name)
+        boto3.client("sqs").create_queue(QueueName=f"{name}-dead")
     boto3.client("scheduler").create_schedule_group(Name=config.scheduler_group)
     yield moto
     del os.environ["AWS_ENDPOINT_URL"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from chalicelib.actions.serving.models import ServedLink
 from chalicelib.tables import store
 from chalicelib.tables.models import Column
 from chalicelib.workflows.models import Workflow
+
+#: More rows are inserted by one statement.
+MANY = 50
 
 
 def make_table(
@@ -32,10 +36,18 @@ def make_table(
     session.flush()
     store.create_table(session, workflow.id, [store.Field(column.id, column.type, column.is_key) for column in made])
     names = ", ".join(f"c{column.id}" for column in made)
-    values = ", ".join(f":c{column.id}" for column in made)
-    insert = text(f"INSERT INTO {store.table(workflow.id)} ({names}) VALUES ({values})")
-    for row in rows:
-        session.execute(insert, {f"c{column.id}": value for column, value in zip(made, row, strict=True)})
+    filled = [{f"c{column.id}": value for column, value in zip(made, row, strict=True)} for row in rows]
+    if len(rows) > MANY:
+        typed = ", ".join(f"c{column.id} {store.TYPES[column.type]}" for column in made)
+        insert = f"SELECT {names} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r ({typed})"
+        session.execute(
+            text(f"INSERT INTO {store.table(workflow.id)} ({names}) {insert}"),
+            {"rows": json.dumps(filled, default=str)},
+        )
+    else:
+        values = ", ".join(f":c{column.id}" for column in made)
+        for row in filled:
+            session.execute(text(f"INSERT INTO {store.table(workflow.id)} ({names}) VALUES ({values})"), row)
     workflow.row_count = len(rows)
     session.flush()
     return {column.name: column.id for column in made}

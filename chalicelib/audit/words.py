@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 WORDS = {
+    "letters_sent_again": "had queue messages sent again",
+    "letters_put_away": "put queue messages away",
     "workflow_created": "created the workflow",
     "workflow_renamed": "renamed the workflow",
     "workflow_deleted": "deleted the workflow",

@@ -9,6 +9,7 @@ from chalicelib.actions.surveys import models as surveys
 from chalicelib.audit import models as audit
 from chalicelib.database import Base
 from chalicelib.delivery import models as delivery
+from chalicelib.delivery.letters import models as letters
 from chalicelib.delivery.push import models as push
 from chalicelib.exchange import models as exchange
 from chalicelib.schedules import models as schedules
@@ -25,6 +26,7 @@ __all__ = [
     "delivery",
     "exchange",
     "history",
+    "letters",
     "push",
     "reports",
     "rubrics",

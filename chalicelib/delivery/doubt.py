@@ -118,15 +118,18 @@ def _judge(session: Session, lane: str) -> None:
 
 
 def _probe(lane: str, mailer: Carrier, configuration_set: str) -> None:
-    """Send a mail to the simulator, tagged with its time; the time is noted first, so that it is sent once.
+    """Send a mail to the simulator, tagged with its time, and note it: two of them do no harm, none would.
 
     Where mails go through another server by now, only the time is noted.
     """
     now = clock.now()
     with database.scope() as session:
+        schedules.alarm(session, now)
         if not isinstance(throttle.reserve(session, lane, [1], urgent=True), throttle.Grant):
-            schedules.alarm(session, now)
             return
+    if mailer.configuration_set and not _is_tried(mailer, configuration_set, now):
+        return
+    with database.scope() as session:
         row = {"configuration_set": configuration_set, "probed_at": now}
         session.execute(
             upsert(Proof)
@@ -134,8 +137,10 @@ def _probe(lane: str, mailer: Carrier, configuration_set: str) -> None:
             .on_conflict_do_update(index_elements=["configuration_set"], set_={"probed_at": now})
         )
         schedules.alarm(session, now + EVENTS_TAKE)
-    if not mailer.configuration_set:
-        return
+
+
+def _is_tried(mailer: Carrier, configuration_set: str, now: datetime) -> bool:
+    """Send the probe; tell whether it may have left, or never will."""
     mail = Rendered("Probe", "<p>Do events of sent mails arrive?</p>", "Do events of sent mails arrive?")
     letter = compose(Head(), mail, SIMULATOR, None)
     envelope = Envelope(letter.envelope.sender, SIMULATOR)  # in safe mode too: nobody reads it
@@ -144,6 +149,8 @@ def _probe(lane: str, mailer: Carrier, configuration_set: str) -> None:
         mailer.send(envelope, letter.raw, configuration_set, tags)
     except (NotSent, Refused, Closed, InDoubt) as error:
         logger().warning("probe not sent", extra={"reason": type(error).__name__})
+        return not isinstance(error, NotSent)
+    return True
 
 
 def proven_at(session: Session, configuration_set: str) -> datetime | None:

@@ -20,6 +20,7 @@ LOST_AFTER = timedelta(minutes=2)
 def look(session: Session) -> None:
     """Wake lanes whose wake-up was lost, open lanes, have doubts judged, and set the alarm for what comes next."""
     for lane in session.scalars(select(Lane).order_by(Lane.name)).all():
+        outbox.finish(session, lane.name)  # the worker that would have seen the end was not woken
         moments = [
             _closed(session, lane), _waiting(session, lane), _releasable(session, lane), _doubtful(session, lane),
             _pausing(session, lane),

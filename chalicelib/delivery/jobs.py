@@ -60,7 +60,14 @@ def _may_send(session: Session, run: Run) -> bool:
     return True
 
 
-@job(service.PLAN)
+def give_up(session: Session, payload: dict[str, Any]) -> None:
+    """End a run whose planning is not tried any more."""
+    run_id, reason = int(payload["run"]), "Planning this run failed again and again. Please start a new one."
+    service.fail(session, run_id, reason)
+    repeats.failed(session, run_id, reason)
+
+
+@job(service.PLAN, given_up=give_up)
 def plan_run(task: Task) -> dict[str, Any]:
     """Write the run's messages; a run that can't be planned ends as failed, with the reason."""
     run_id = int(task.payload["run"])
@@ -76,7 +83,8 @@ def plan_run(task: Task) -> dict[str, Any]:
         raise errors.Invalid(reason) from error
     except Exception:
         if task.attempts >= schedules.MAX_ATTEMPTS:
-            _fail(run_id, "Planning this run failed again and again. Please start a new one.")
+            with database.scope() as session:
+                give_up(session, task.payload)
         raise
 
 

@@ -18,6 +18,7 @@ from chalicelib.delivery.models import ENDED, Run
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.schedules import plans
 from chalicelib.schedules.jobs import Task, job
+from chalicelib.schedules.service import GIVEN_UP
 from chalicelib.web.urls import absolute_url_for
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
@@ -60,7 +61,14 @@ def order_of(found: sources.Sources, schedule: plans.Schedule, due_at: datetime)
     return SendOrder(**kept, token=f"schedule {schedule.id} {due_at.isoformat()}", schedule_id=schedule.id)
 
 
-@job(REPEAT)
+def give_up(session: Session, payload: dict[str, Any]) -> None:
+    """Note that a moment's run is not begun any more: who was to begin it has died again and again."""
+    opened = plans.open_occurrence(session, int(payload["occurrence"]))
+    if opened is not None and plans.close(session, *opened, plans.FAILED, GIVEN_UP):
+        _tell(session, opened[1], opened[0])
+
+
+@job(REPEAT, given_up=give_up)
 def begin(task: Task) -> dict[str, Any]:
     """Begin the run of one moment. Payload: `occurrence`. Doing it twice begins nothing twice."""
     with database.scope() as session:

@@ -25,6 +25,7 @@ from chalicelib.delivery import (
     words,
 )
 from chalicelib.delivery.chart import chart
+from chalicelib.delivery.letters import service as letters
 from chalicelib.delivery.push import objects
 from chalicelib.delivery.reporting import files as report_files
 from chalicelib.delivery.reporting import service as reporting
@@ -155,6 +156,11 @@ def _all_again(session: Session, user_id: int, run: models.Run) -> str:
     return f"{plural(count, _noun(run))} queued again."
 
 
+def _letters_again(session: Session, user_id: int, run: models.Run) -> str:
+    count = letters.send_again(session, user_id, letters.of_run(session, run))
+    return f"{plural(count, 'message')} back in the queue."
+
+
 def _step(change: Callable[[Session, int, models.Run], None], said: str) -> Callable[[Session, int, models.Run], str]:
     def take(session: Session, user_id: int, run: models.Run) -> str:
         change(session, user_id, run)
@@ -171,6 +177,7 @@ STEPS = {
     "cancel": _step(service.cancel, "Cancelled. Nothing more is sent."),
     "retry": _retry,
     "again": _all_again,
+    "letters": _letters_again,
 }
 
 
@@ -215,6 +222,7 @@ def _live(request: Request, run: models.Run) -> dict[str, Any]:
         "who": queries.who_began(request.session, run),
         "size": size, "may_export": WorkflowRole(request.role).covers(exchange.MAY_EXPORT),
         "undo_seconds": max(0, int(seconds_to_undo)) if run.state == models.HELD else 0,
+        "letters": letters.of_run(request.session, run), "letter_names": letters.NAMES,
         "is_open": _is_open(run), "spoken": words.spoken,
         "seconds_left": queries.seconds_left(request.session, run, left) if run.state == models.RUNNING else 0.0,
         "chart": chart(queries.timeline(request.session, run.id), request.user.time_zone),

@@ -18,6 +18,7 @@ from chalicelib.delivery import attachments, details, plan, sources, throttle, w
 from chalicelib.delivery.audience import Audience
 from chalicelib.delivery.models import (
     BAD,
+    BY_LANE,
     BY_USER,
     CANCELLED,
     DONE,
@@ -348,7 +349,9 @@ def _again(session: Session, run: Run, which: ColumnElement[bool]) -> int:
     )  # fmt: skip
     count = int(changed.rowcount)  # type: ignore[attr-defined]
     if count and run.state in {DONE, FAILED}:
-        run.state, run.ended_at = RUNNING, None
+        reason = throttle.look_closely(session, run.lane)[1]  # why the lane takes nothing
+        run.state, run.ended_at = (PAUSED if reason else RUNNING), None
+        run.paused_by, run.pause_reason = (BY_LANE if reason else ""), reason
     if count:
         wakeups.wake(session, run.lane)
     return count

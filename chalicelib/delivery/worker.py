@@ -284,6 +284,9 @@ class Worker(ABC, Generic[Letter]):
             accepted = self.hand_over(letter, message)
         except MailError as error:
             return self.met(error, message)
+        except Exception:  # nobody thought of it, so nobody can say whether it left; its neighbours are well
+            logger().exception("%s broke", self.noun, extra={"message_id": message.id})
+            return Outcome(message.id, "in_doubt", clock.now())
         return Outcome(message.id, "sent", clock.now(), ses_id=accepted.ses_id, answer=accepted.answer)
 
     def met(self, error: MailError, message: Claimed) -> Outcome:

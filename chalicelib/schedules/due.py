@@ -13,6 +13,7 @@ from chalicelib.actions.surveys import answers
 from chalicelib.audit import retention
 from chalicelib.delivery import drafts, throttle
 from chalicelib.delivery import due as delivery
+from chalicelib.delivery.letters import service as letters
 from chalicelib.exchange import service as exchange
 from chalicelib.schedules import plans, service
 from chalicelib.schedules.models import DONE, FAILED, Job
@@ -35,6 +36,7 @@ def run_due() -> None:
             service.alarm(session, following)
     with database.scope() as session:
         delivery.look(session)
+    letters.collect()
 
 
 def tidy() -> None:
@@ -51,6 +53,7 @@ def tidy() -> None:
         for _, workflow_id in versions.over_budget(session)[:1]:
             service.enqueue_once(session, versions.TRIM, workflow_id)
         throttle.forget_old_minutes(session)
+        letters.forget_old(session)
         exchange.expire(session)
         drafts.forget_old(session)
         answers.look_after(session)

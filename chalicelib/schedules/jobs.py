@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.logs import logger
 from chalicelib.schedules import service
@@ -28,17 +30,24 @@ class Task:
 
 
 Work = Callable[[Task], dict[str, Any] | None]
+GiveUp = Callable[[Session, dict[str, Any]], None]
 _kinds: dict[str, Work] = {}
+_ends: dict[str, GiveUp] = {}
 
 #: Seconds until a job whose partner (database, S3) could not be reached is tried again.
 RETRY_SECONDS = 60
 
 
-def job(kind: str) -> Callable[[Work], Work]:
-    """Register the function for jobs of `kind`. It opens its own sessions and may be run twice."""
+def job(kind: str, *, given_up: GiveUp | None = None) -> Callable[[Work], Work]:
+    """Register the function for jobs of `kind`. It opens its own sessions and may be run twice.
+
+    `given_up` is told the payload when the workers of a job have died so often that it is not tried again.
+    """
 
     def register(work: Work) -> Work:
         _kinds[kind] = work
+        if given_up is not None:
+            _ends[kind] = given_up
         return work
 
     return register
@@ -53,6 +62,10 @@ def run(job_id: int) -> None:
     with database.scope() as session:
         row = service.claim(session, job_id)
         if row is None:
+            return
+        if row.state == FAILED:
+            if row.kind in _ends:
+                _ends[row.kind](session, row.payload)
             return
         task = Task(row.id, row.workflow_id, row.user_id, row.payload, row.attempts)
     with logs.follow(row.correlation_id):

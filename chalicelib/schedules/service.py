@@ -17,6 +17,7 @@ from chalicelib.settings import settings
 #: A job's lease; the function's time-out is shorter, so a job whose lease ended has no worker.
 LEASE = timedelta(minutes=16)
 MAX_ATTEMPTS = 5
+GIVEN_UP = "This was tried five times and never came to an end."
 
 
 def alarm(session: Session, due_at: datetime) -> None:
@@ -148,10 +149,15 @@ def state(session: Session, job_id: int) -> str:
     return session.scalar(select(Job.state).where(Job.id == job_id)) or ""
 
 
+def payload(session: Session, job_id: int) -> dict[str, Any]:
+    """Return what a job is told, whoever started it; nothing when there is none."""
+    return session.scalar(select(Job.payload).where(Job.id == job_id)) or {}
+
+
 def claim(session: Session, job_id: int) -> Job | None:
     """Take the job if it is due and nobody works on it; None when it is done, failed, early or taken.
 
-    A job whose worker was lost (its lease ended) can be taken again; after five attempts it fails.
+    A job whose worker was lost (its lease ended) can be taken again; after five attempts it is returned as failed.
     """
     now = clock.now()
     job = session.scalar(
@@ -163,9 +169,10 @@ def claim(session: Session, job_id: int) -> Job | None:
     if job is None:
         return None
     if job.attempts >= MAX_ATTEMPTS:
-        finish(session, job, FAILED, "This was tried five times and never came to an end.")
+        finish(session, job, FAILED, GIVEN_UP)
+        job.state = FAILED
         database.after_commit(session, lambda: metrics.put({metrics.JOBS_FAILED: 1}, kind=job.kind))
-        return None
+        return job
     job.state, job.attempts, job.lease_until = RUNNING, job.attempts + 1, now + LEASE
     alarm(session, job.lease_until)
     return job

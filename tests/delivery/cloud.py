@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -81,11 +82,14 @@ def envelope(kind: str, request: dict[str, Any], at: datetime, **detail: Any) ->
 
 
 class Cloud:
-    """Queues, alarms and functions. `wakeups` and `events` say how badly messages travel."""
+    """Queues, alarms and functions. `wakeups`, `alarms` and `events` say how badly messages travel."""
 
     def __init__(self, time: Clock, ses: FakeSes, *, wakeups: str = "normal", events: str = "on time") -> None:
         self.time, self.ses = time, ses
         self.wakeups, self.events = wakeups, events
+        self.alarms = "normal"
+        #: When what was not brought to its end is brought again.
+        self.redelivery = VISIBILITY
         self.sender: Callable[..., Sender] = Sender
         self.kills = 0
         #: How often each kind of function ran.
@@ -95,6 +99,7 @@ class Cloud:
         self._heap: list[tuple[datetime, int, str, Any]] = []
         self._number = itertools.count()
         self._lots = itertools.count(1)
+        self._chance = random.Random(1)
         self._minutes: set[datetime] = set()
         ses.on_accept = self._publish
 
@@ -112,6 +117,8 @@ class Cloud:
         at = self.time.time + timedelta(seconds=delay_seconds)
         if self.wakeups == "lost" and next(self._lots) % 3:
             return  # two of three
+        if self.wakeups == "reordered":
+            at += timedelta(seconds=self._chance.uniform(0, 300))
         self.put(at, queue, json.dumps(body))
         if self.wakeups == "doubled":
             self.put(at, queue, json.dumps(body))
@@ -119,8 +126,10 @@ class Cloud:
             self.put(at + timedelta(minutes=7), queue, json.dumps(body))
 
     def set_alarm(self, due_at: datetime) -> str:
-        """Take an alarm; a second one for the same minute is the same."""
+        """Take an alarm, and lose two of three if `alarms` says so; a second one for the same minute is the same."""
         minute = alarm.minute_for(due_at)
+        if self.alarms == "lost" and next(self._lots) % 3:
+            return alarm.name_of(minute)
         if minute not in self._minutes:
             self._minutes.add(minute)
             self.put(minute, "alarm", minute)
@@ -170,8 +179,9 @@ class Cloud:
                 self._invoke(kind, body)
             except Killed:
                 self.kills += 1
-                if kind != "alarm" and self.wakeups != "lost":
-                    self.put(self.time.time + VISIBILITY, kind, body)
+                if self.wakeups != "lost":
+                    for one in body if kind == settings().events_queue else [body]:
+                        self.put(self.time.time + self.redelivery, kind, one)
         self.time.time = max(self.time.time, end)
 
     def _invoke(self, kind: str, body: Any) -> None:
@@ -180,6 +190,8 @@ class Cloud:
         if kind == "alarm":
             self._minutes.discard(body)
             due.run_due()
+        elif kind == "daily round":
+            due.tidy()
         elif kind == config.jobs_queue:
             jobs.run(json.loads(body)["job"])
         elif kind == config.outbox_queue:

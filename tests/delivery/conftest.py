@@ -66,24 +66,25 @@ def cloud(
     return made
 
 
+def a_course(rows: int | list[tuple[str, str | None, str, int | None]] = 25, text: str = "") -> Course:
+    """Make a course with so many learners, or with the given (key, address, name, mark)."""
+    if isinstance(rows, int):
+        rows = [(f"s{n}", f"s{n}@uni.example", f"Name {n}", n % 100) for n in range(1, rows + 1)]
+    with database.scope() as session:
+        user = make_user(session)
+        workflow = workflows.create(session, user.id, "Biology 101")
+        kinds = {"key": "text", "email": "text", "name": "text", "mark": "integer"}
+        columns = make_table(session, workflow, kinds, rows)
+        action = make_action(session, workflow)
+        low = make_condition(
+            session, action, "low", {"all": [{"column": columns["mark"], "op": "less", "value": "50"}]}
+        )
+        body = "<p>Dear {{{{ @c{name} }}}}, {{% if @k{low} %}}try harder{{% else %}}well done{{% endif %}}.</p>"
+        action.text = text or body.format(name=columns["name"], low=low.id)
+        return Course(user, workflow, action, columns, session)
+
+
 @pytest.fixture
 def make_course(cloud: Cloud) -> MakeCourse:
-    """Makes a course with so many learners, or with the given (key, address, name, mark)."""
-
-    def make(rows: int | list[tuple[str, str | None, str, int | None]] = 25, text: str = "") -> Course:
-        if isinstance(rows, int):
-            rows = [(f"s{n}", f"s{n}@uni.example", f"Name {n}", n % 100) for n in range(1, rows + 1)]
-        with database.scope() as session:
-            user = make_user(session)
-            workflow = workflows.create(session, user.id, "Biology 101")
-            kinds = {"key": "text", "email": "text", "name": "text", "mark": "integer"}
-            columns = make_table(session, workflow, kinds, rows)
-            action = make_action(session, workflow)
-            low = make_condition(
-                session, action, "low", {"all": [{"column": columns["mark"], "op": "less", "value": "50"}]}
-            )
-            body = "<p>Dear {{{{ @c{name} }}}}, {{% if @k{low} %}}try harder{{% else %}}well done{{% endif %}}.</p>"
-            action.text = text or body.format(name=columns["name"], low=low.id)
-            return Course(user, workflow, action, columns, session)
-
-    return make
+    """Makes courses in the cloud's database."""
+    return a_course

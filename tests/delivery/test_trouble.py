@@ -114,6 +114,28 @@ def test_a_run_confirmed_while_the_account_is_closed_waits_with_the_others(
     assert run_state(run.id) == "paused"
 
 
+def test_what_failed_waits_with_the_others_when_it_is_tried_again_while_the_account_is_closed(
+    make_course: MakeCourse, cloud: Cloud, ses: FakeSes
+) -> None:
+    course = make_course(3)
+    failing(ses, answered("MessageRejected", 400, "Virus"), times=1)
+    run = course.confirm()
+    cloud.run(hours=1)
+    failing(ses, answered("SendingPausedException", 400))
+    course.confirm()
+    cloud.run(hours=1)
+    with database.scope() as session:
+        assert service.retry_failed(session, course.user.id, session.get_one(Run, run.id)) == 1
+    with database.scope() as session:
+        found = session.get_one(Run, run.id)
+        assert (found.state, found.pause_reason) == ("paused", "Sending is paused in Amazon SES.")
+    failing(ses, answered("x", 400), times=0)
+    with database.scope() as session:
+        service.resume(session, course.user.id, session.get_one(Run, run.id))
+    cloud.run(hours=1)
+    assert (run_state(run.id), states(run.id)) == ("done", {"delivered": 3})
+
+
 def test_a_used_up_daily_quota_is_tried_again_every_hour(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
     failing(ses, answered("LimitExceededException", 400), times=2)
     run = make_course(20).confirm()

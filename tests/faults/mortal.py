@@ -55,7 +55,8 @@ def posted(browser: Browser, path: str, fields: dict[str, Any]) -> dict[str, Any
 
 
 def _serve() -> None:
-    import chalicelib.functions  # noqa: F401  the kinds of jobs, loaded once for all forks
+    import app  # noqa: F401  everything is loaded once for all forks
+    import chalicelib.functions  # noqa: F401
     from chalicelib.aws.client import client
 
     for service in ("s3", "sqs", "scheduler"):

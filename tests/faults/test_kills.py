@@ -1,4 +1,4 @@
-"""Workers die, events and wake-ups get lost: nobody gets two mails, and with SES's events everybody gets one."""
+"""A worker that dies twice, and a message that is lost twice."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ pytestmark = pytest.mark.faults
 
 LEARNERS = 35
 STEPS = ("reserve", "claim", "hand_over", "settle")
-MOMENTS = tuple(f"{when} {step}" for step in STEPS for when in ("before", "after"))
-TRAVEL = ("on time", "late", "out of order", "doubled", "before the settling")
 
 
 def mortal(moment: str, nth: int) -> Callable[..., Sender]:
@@ -42,54 +40,6 @@ def mortal(moment: str, nth: int) -> Callable[..., Sender]:
         return do
 
     return type("MortalSender", (Sender,), {name: wrapped(name) for name in STEPS})
-
-
-def nth_of(moment: str) -> int:
-    """Die in the middle of the second slice: each has ten calls."""
-    return 14 if moment.endswith("hand_over") else 2
-
-
-@pytest.mark.parametrize("events", TRAVEL)
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_with_events_none_is_lost_and_none_doubled(
-    make_course: MakeCourse, cloud: Cloud, ses: FakeSes, moment: str, events: str
-) -> None:
-    cloud.events, cloud.sender = events, mortal(moment, nth_of(moment))
-    run = make_course(LEARNERS).confirm()
-    cloud.run(hours=6)
-    assert cloud.kills == 1
-    assert ses.mails() == {f"s{n}@uni.example": 1 for n in range(1, LEARNERS + 1)}
-    assert (run_state(run.id), states(run.id)) == ("done", {"delivered": LEARNERS})
-
-
-@pytest.mark.parametrize("wakeups", ["lost", "doubled", "stale"])
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_lost_doubled_and_stale_wakeups_change_nothing(
-    make_course: MakeCourse, cloud: Cloud, ses: FakeSes, moment: str, wakeups: str
-) -> None:
-    cloud.wakeups, cloud.sender = wakeups, mortal(moment, nth_of(moment))
-    run = make_course(LEARNERS).confirm()
-    cloud.run(hours=12)
-    assert ses.mails() == {f"s{n}@uni.example": 1 for n in range(1, LEARNERS + 1)}
-    assert (run_state(run.id), states(run.id)) == ("done", {"delivered": LEARNERS})
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_without_events_none_is_doubled_and_the_doubtful_are_listed(
-    make_course: MakeCourse, cloud: Cloud, ses: FakeSes, moment: str
-) -> None:
-    cloud.events, cloud.sender = "absent", mortal(moment, nth_of(moment))
-    run = make_course(LEARNERS).confirm()
-    cloud.run(hours=6)
-    assert cloud.kills == 1
-    assert set(ses.mails().values()) == {1}
-    with database.scope() as session:
-        unknown = {m.recipient for m in session.query(Message).filter_by(run_id=run.id, state="unknown")}
-        sent = {m.recipient for m in session.query(Message).filter_by(run_id=run.id, state="sent")}
-    assert len(unknown) <= MAX_MESSAGES
-    assert sent <= ses.mails().keys() <= sent | unknown
-    assert len(sent | unknown) == LEARNERS
-    assert run_state(run.id) == "done"
 
 
 def test_two_kills_cost_two_slices_at_most(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:

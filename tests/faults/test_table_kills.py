@@ -34,11 +34,21 @@ NOTES = {"job", "session"}
 Order = dict[str, Any]
 
 
-@pytest.fixture
-def worker(course: Course, aws: str) -> Iterator[Worker]:
-    made = Worker()
+@pytest.fixture(scope="module")
+def workers() -> Iterator[list[Worker]]:
+    """The process that does all orders of this file; it begins once there is a database to speak of."""
+    made: list[Worker] = []
     yield made
-    made.stop()
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def worker(course: Course, aws: str, workers: list[Worker]) -> Worker:
+    """The process; every test's database and cloud have the same addresses."""
+    if not workers:
+        workers.append(Worker())
+    return workers[0]
 
 
 def due(_course: Course) -> Order:
