@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,8 +26,8 @@ from chalicelib.web.urls import url_for
 
 bp = Blueprint(__name__)
 
-#: The browser remembers how many rows a page has.
-SIZE = "ontask_rows"
+#: The browser remembers how many rows a page has, and how the table, or one of its views, was sorted the last time.
+SIZE, ORDER = "ontask_rows", "ontask_order"
 REMEMBERED = timedelta(days=365)
 
 
@@ -52,7 +53,15 @@ def show_table(request: Request) -> Answer:
     )  # fmt: skip
     if "size" in request.query:
         answer.cookies.append(cookies.build(SIZE, str(grid.state.size or paging.PAGE_SIZE), REMEMBERED))
+    if "sort" in request.query:
+        kept = f"{_place(request)}/{str(grid.state.order).replace(',', '.')}"
+        answer.cookies.append(cookies.build(ORDER, kept, REMEMBERED))
     return answer
+
+
+def _place(request: Request) -> str:
+    """Return what an order is remembered for: the table or the view."""
+    return f"{request.workflow.id}/{request.query.whole('view') or 0}"
 
 
 def _filter_form(shown: state.State, request: Request) -> dict[str, Any]:
@@ -73,6 +82,11 @@ def _state(request: Request) -> state.State:
     query = request.query
     if "size" not in query and (remembered := request.cookies.get(SIZE)):
         query = Values({**query.lists(), "size": [remembered]})
+    place, _, order = request.cookies.get(ORDER, "").rpartition("/")
+    if place == _place(request) and "sort" not in query and not request.wants_part:
+        with suppress(errors.NotFound):  # a column that is gone
+            sorted_query = Values({**query.lists(), "sort": [order.replace(".", ",") or state.UNSORTED]})
+            return state.read(request.session, request.workflow, sorted_query, zone_of(request).key)
     return state.read(request.session, request.workflow, query, zone_of(request).key)
 
 

@@ -37,15 +37,19 @@ def keys(page: Page) -> list[str]:
     return [unescape(re.sub(r"<[^>]*>", "", key)).strip() for key in found]
 
 
-def all_pages(client: Browser, workflow: Workflow, page: Page, way: str = "next") -> list[list[str]]:
-    """The learners of this page and of all that follow it."""
-    found = [keys(page)]
-    while link := re.search(rf'rel="{way}" href="([^"]+)"', page.body):
-        page = client.request("GET", unescape(link[1]))
-        assert page.status == 200
-        found.append(keys(page))
+def walked(client: Browser, page: Page, way: str = "next") -> list[Page]:
+    """This page and all that follow it."""
+    found = [page]
+    while link := re.search(rf'rel="{way}" href="([^"]+)"', found[-1].body):
+        found.append(client.request("GET", unescape(link[1])))
+        assert found[-1].status == 200
         assert len(found) < 50
     return found
+
+
+def all_pages(client: Browser, page: Page, way: str = "next") -> list[list[str]]:
+    """The learners of this page and of all that follow it."""
+    return [keys(one) for one in walked(client, page, way)]
 
 
 def together(pages: Iterable[list[str]]) -> list[str]:
@@ -151,12 +155,12 @@ def test_search_takes_every_sign_for_itself(
 def test_pages_follow_each_other_and_go_back(client: Browser, workflow: Workflow, session: Session) -> None:
     make_table(session, workflow, {"sid": "text", "n": "integer"}, [(f"s{i:03}", i) for i in range(120)])
     first = table(client, workflow)
-    pages = all_pages(client, workflow, first)
+    pages = all_pages(client, first)
     assert [len(page) for page in pages] == [50, 50, 20]
     assert together(pages) == [f"s{i:03}" for i in range(120)]
     assert 'rel="prev"' not in first.body
     last = table(client, workflow, after="100", sort="none")
-    assert all_pages(client, workflow, last, "prev") == [pages[2], pages[1], pages[0]]
+    assert all_pages(client, last, "prev") == [pages[2], pages[1], pages[0]]
 
 
 KINDS: dict[str, list[Any]] = {
@@ -177,25 +181,15 @@ def test_sorting_loses_nobody_and_shows_nobody_twice(
     values = KINDS[kind] * 2
     ids = make_table(session, workflow, {"sid": "text", "v": kind}, [(f"s{i}", v) for i, v in enumerate(values)])
     first = table(client, workflow, sort=f"{sign}{ids['v']}")
-    pages = all_pages(client, workflow, first)
-    everybody = together(pages)
+    pages = walked(client, first)
+    everybody = together(keys(page) for page in pages)
     assert sorted(everybody) == sorted(f"s{i}" for i in range(len(values)))
     missing = [f"s{i}" for i, value in enumerate(values) if value is None]
     assert set(everybody[-len(missing) :]) == set(missing)
-    last = client.request("GET", unescape(_link_to_last(client, first)))
-    assert together(reversed(all_pages(client, workflow, last, "prev"))) == everybody
+    assert together(reversed(all_pages(client, pages[-1], "prev"))) == everybody
     if kind in {"integer", "double"}:
         in_order = [values[int(sid[1:])] for sid in everybody if sid not in missing]
         assert in_order == sorted(in_order, reverse=bool(sign))
-
-
-def _link_to_last(client: Browser, page: Page) -> str:
-    """The address of the last page."""
-    address = ""
-    while link := re.search(r'rel="next" href="([^"]+)"', page.body):
-        address = unescape(link[1])
-        page = client.request("GET", address)
-    return address
 
 
 def test_texts_are_sorted_as_people_do(client: Browser, workflow: Workflow, ids: dict[str, int]) -> None:
@@ -208,7 +202,7 @@ def test_texts_are_sorted_as_people_do(client: Browser, workflow: Workflow, ids:
 def test_search_and_sort_stay_together(client: Browser, workflow: Workflow, session: Session) -> None:
     rows = [(f"s{i:03}", i % 7, "even" if i % 2 == 0 else "odd") for i in range(120)]
     ids = make_table(session, workflow, {"sid": "text", "n": "integer", "word": "text"}, rows)
-    pages = all_pages(client, workflow, table(client, workflow, sort=f"-{ids['n']}", search="EVEN"))
+    pages = all_pages(client, table(client, workflow, sort=f"-{ids['n']}", search="EVEN"))
     assert [len(page) for page in pages] == [50, 10]
     assert sorted(together(pages)) == [f"s{i:03}" for i in range(0, 120, 2)]
 

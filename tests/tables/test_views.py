@@ -261,7 +261,7 @@ def test_nothing_shows_a_row_outside_the_view(
     }  # fmt: skip
     page = table(client, workflow, **query)
     assert page.status == 200
-    found = together(all_pages(client, workflow, page))
+    found = together(all_pages(client, page))
     assert set(found) <= within[1]
     assert len(found) == len(set(found))
     session.delete(view)
