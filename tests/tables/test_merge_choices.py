@@ -285,6 +285,22 @@ def test_each_column_is_told_what_becomes_of_it(course: Course, aws: str) -> Non
     ]  # fmt: skip
 
 
+def test_the_match_page_is_left_out_by_whom_takes_what_is_proposed(course: Course, aws: str) -> None:
+    course.add(EXISTING)
+    page = course.read(NEW, "more.csv")
+    look = fields(course.browser.follow(course.browser.get(page)))
+    step = course.browser.post(f"{page}/look", {**look, "to": "check"})
+    assert step.location.endswith("/check")
+    assert course.browser.post(f"{page}/check").status == 303
+    course.work()
+    assert rows(course) == [*LEFT, (5, "y", 3)]
+    page = course.read("v,w\nzzz,77\n", "strange.csv")
+    look = fields(course.browser.follow(course.browser.get(page)))
+    shown = course.browser.post(f"{page}/look", {**look, "to": "check"})
+    assert shown.status == 422
+    assert "Choose the column of the file by which learners are recognised." in problems(shown)
+
+
 def test_keys_that_differ_only_by_case_are_named(course: Course, aws: str) -> None:
     page = course.read("email,x\nAnn@uni.example,1\nbo@uni.example,2\nann@uni.example,3\n")
     shown = course.browser.follow(course.browser.get(page)).body

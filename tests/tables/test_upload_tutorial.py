@@ -51,6 +51,14 @@ def test_the_class_of_the_tutorial_takes_a_few_clicks(course: Course, aws: str) 
         assert "written like 3.0, read as whole numbers" in seen["look"].body
         assert "0 new learners" in seen["done"].body
 
+    # Whoever takes what is proposed leaves a page out.
+    page = course.read(real_file("tutorial/forum_participation.csv").read_bytes(), "forum_participation.csv")
+    look = course.browser.follow(course.browser.get(page))
+    step = course.browser.post(f"{page}/look", {**fields(look), "to": "check"})
+    assert step.location.endswith("/check")
+    assert "stay as they are" not in course.browser.follow(step).body
+    course.browser.post(f"{page}/discard")
+
     # The learning system's own numbers are other ones; people are recognised by their address.
     seen = wizard(course, "moodle_grades")
     assert "These find 15 of 15 rows" in seen["match"].body

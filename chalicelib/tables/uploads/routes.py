@@ -166,7 +166,20 @@ def _change_look(request: Request, upload: Upload) -> Answer:
     except errors.Invalid as error:
         return _show_look(request, upload, error.fields or {"columns": error.message}, choices, add_number)
     is_first = not tables.columns(request.session, request.workflow.id)
+    if not is_first and request.form.get("to") == CHECK:
+        return _match_as_proposed(request, upload)
     return _to(request, upload, CHECK if is_first else MATCH)
+
+
+def _match_as_proposed(request: Request, upload: Upload) -> Answer:
+    """Leave the Match page out: what it would propose is what most people take."""
+    pair = (upload.choices.get("proposed") or {}).get("pair")
+    keys = upload.choices.get("keys") or ([pair] if pair else [])
+    try:
+        steps.choose_match(request.session, upload, {"keys": keys})
+    except errors.Invalid as error:
+        return _show_match(request, upload, error.fields or {"method": error.message})
+    return _to(request, upload, CHECK)
 
 
 def _show_match(
