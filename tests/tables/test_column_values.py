@@ -33,7 +33,8 @@ from chalicelib.workflows.models import Workflow
 from tests.conftest import Browser
 from tests.factories import make_table
 
-SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: Few tables with many rows: making one takes longer than all that is then looked at.
+SOME = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Lab:
@@ -111,7 +112,7 @@ def test_a_formula_is_what_python_works_out(lab: Lab, data: st.DataObject, op: s
         else data.draw(st.lists(st.sampled_from(["integer", "double"]), min_size=width, max_size=width))
     )
     values = {"boolean": st.none() | st.booleans(), "integer": WHOLE, "double": DECIMAL}
-    rows = data.draw(st.lists(st.tuples(*(values[kind] for kind in kinds)), min_size=1, max_size=8))
+    rows = data.draw(st.lists(st.tuples(*(values[kind] for kind in kinds)), min_size=1, max_size=16))
     names = [f"x{number}" for number in range(width)]
     lab.fill({"sid": "text", **dict(zip(names, kinds, strict=True))}, [(f"s{n}", *row) for n, row in enumerate(rows)])
     column = lab.formula(op, names, ignore_missing=ignore)
@@ -133,7 +134,7 @@ def test_a_formula_is_what_python_works_out(lab: Lab, data: st.DataObject, op: s
 
 @SOME
 @given(
-    rows=st.lists(st.tuples(DECIMAL, WHOLE), min_size=1, max_size=6),
+    rows=st.lists(st.tuples(DECIMAL, WHOLE), min_size=1, max_size=12),
     weights=st.tuples(st.floats(-10, 10), st.floats(-10, 10)),
 )
 def test_a_weighted_sum_is_what_python_works_out(
@@ -150,7 +151,7 @@ def test_a_weighted_sum_is_what_python_works_out(
     rows=st.lists(
         st.tuples(st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0")), WHOLE),
         min_size=1,
-        max_size=6,
+        max_size=12,
     ),
     separator=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
     ignore=st.booleans(),
@@ -410,11 +411,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 WAYS = [(kind, way) for kind in retype.CHOICES for way in retype.CHOICES[kind]]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(way=st.sampled_from(WAYS), data=st.data())
 def test_a_change_of_type_does_what_its_preview_said(lab: Lab, way: tuple[str, str], data: st.DataObject) -> None:
     kind, to = way
-    values = data.draw(st.lists(VALUES[kind], min_size=1, max_size=6))
+    values = data.draw(st.lists(VALUES[kind], min_size=1, max_size=retype.LISTED))
     lab.fill({"sid": "text", "x": kind}, [(f"s{n}", value) for n, value in enumerate(values)])
     said = retype.preview(lab.session, lab.workflow, lab.column("x"), to)
     before = lab.values("x")

@@ -240,7 +240,7 @@ CHANGES = {
 
 @given(plan=st.lists(st.sampled_from(sorted(CHANGES)), min_size=1, max_size=8), draw=st.data())
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -53,7 +53,7 @@ def written(header: list[str], table: Table) -> str:
     return out.getvalue()
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tables, tables, st.sampled_from(list(plan.ROWS)), st.sampled_from(list(plan.WINS)),
     st.sampled_from(["", *plan.WINS]), st.booleans(),
