@@ -257,7 +257,8 @@ def test_a_deployment_that_is_killed_anywhere_goes_on_when_it_is_run_again(
 
     options = {**OPTIONS, "Protection": "on"}  # as in prod
     inside = 1 + [says for says, _ in steps.STEPS].index("Functions and API")
-    for step in range(1, len(steps.STEPS) + 1):
+    behind = range(inside + 3, len(steps.STEPS) + 1, 3)  # not all of them: each time Chalice does everything again
+    for step in (*range(1, inside + 2), *behind):
         if step == inside + 1:  # Chalice makes functions, event sources and the API, and then forgets them
             for owner, name, at in (
                 (LambdaBackend, "create_event_source_mapping", 2),
