@@ -301,3 +301,90 @@ def test_columns_are_added_renamed_and_deleted(api: Program, table: str) -> None
     assert api.send("DELETE", one).status == 204
     assert "team" not in api.get(f"{table}/rows/1").json
     assert api.send("POST", f"{table}/columns", {"name": "n", "type": "integer", "initial": "x"}).problems()
+
+
+def test_a_column_gets_a_list_of_values_another_type_a_copy_and_figures(api: Program, table: str) -> None:
+    made = api.send("POST", f"{table}/columns", {"name": "level", "type": "text", "initial": "7"}).json
+    one = f"{table}/columns/{made['id']}"
+    assert api.send("PATCH", one, {"allowed_values": ["1", "2"]}).problems().keys() == {"allowed_values"}
+    assert api.send("PATCH", one, {"allowed_values": ["7", "7"]}).problems().keys() == {"allowed_values"}
+    assert api.send("PATCH", one, {"allowed_values": ["7", "8"]}).json["allowed_values"] == ["7", "8"]
+    api.send("PATCH", f"{table}/rows/1", {"values": {"level": "8"}})
+    assert api.send("PATCH", one, {"allowed_values": None}).json["allowed_values"] is None
+    api.send("PATCH", f"{table}/rows/2", {"values": {"level": "high"}})
+    told = api.send("POST", f"{one}/type?dry_run=true", {"to": "integer"}).json
+    assert (told["type"], told["kept"], told["lost"], told["samples"]) == ("integer", 1, 1, ["high"])
+    assert api.send("POST", f"{one}/type", {"to": "integer"}).status == 409
+    assert api.get(f"{table}/rows/2").json["level"] == "high"
+    assert api.send("POST", f"{one}/type", {"to": "integer", "may_lose": 1}).json["type"] == "integer"
+    assert [api.get(f"{table}/rows/{key}").json["level"] for key in (1, 2)] == [8, None]
+    copied = api.send("POST", f"{one}/copy")
+    assert (copied.status, copied.json["type"]) == (201, "integer")
+    assert api.get(f"{table}/rows/1").json[copied.json["name"]] == 8
+    figures = api.get(f"{one}/statistics").json
+    assert (figures["present"], figures["missing"], figures["mean"]) == (1, 1, 8)
+    assert figures["bars"] == [{"from": 8, "to": 9, "count": 1}]
+    assert api.send("POST", f"{one}/compute").status == 422, "nobody gave it a formula"
+
+
+def test_a_list_of_values_that_does_not_fit_is_refused_when_the_column_is_made(api: Program, table: str) -> None:
+    for wrong in (["x", "2"], ["1"], ["1", "1"]):
+        sent = {"name": "n", "type": "integer", "allowed_values": wrong}
+        assert api.send("POST", f"{table}/columns", sent).problems().keys() == {"allowed_values"}
+    assert "n" not in api.get(f"{table}/rows/1").json
+
+
+# -- views
+
+LATE = {
+    "name": "Late", "columns": ["sid", "mark"], "sort": [{"column": "mark", "descending": True}],
+    "filter": {"any": [{"column": "mark", "op": "less", "value": "5"}, {"column": "mark", "op": "is_null"}]},
+}  # fmt: skip
+
+
+def test_a_view_is_made_read_changed_and_deleted(api: Program, table: str) -> None:
+    made = api.send("POST", f"{table}/views", LATE)
+    assert made.status == 201
+    assert made.json == {**LATE, "id": made.json["id"], "description": "", "is_filtered": True}
+    one = f"{table}/views/{made.json['id']}"
+    assert api.get(f"{table}/rows?view={made.json['id']}").json["items"] == [{"sid": 2, "mark": None}]
+    seal = api.get(one).headers["ETag"]
+    changed = api.send("PATCH", one, {"columns": ["sid"], "filter": None}, if_match=seal)
+    assert (changed.json["columns"], changed.json["filter"], changed.json["sort"]) == (["sid"], None, LATE["sort"])
+    assert api.send("PATCH", one, {"name": "Other"}, if_match=seal).status == 412
+    assert api.get(f"{table}/rows?view={made.json['id']}").json["items"] == [{"sid": 1}, {"sid": 2}]
+    assert api.send("DELETE", one).status == 204
+    assert api.get(one).status == 404
+
+
+WRONG_VIEWS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a name twice": ({}, "name", "has this name"),
+    "no key": ({"name": "x", "columns": ["mark"]}, "columns", "tells learners apart"),
+    "an unknown column": ({"name": "x", "columns": ["sid", "mrk"]}, "columns", "Did you mean “mark”?"),
+    "an unknown column in a rule": (
+        {"name": "x", "filter": {"all": [{"column": "mrk", "op": "less", "value": "1"}]}}, "filter", "“mark”",
+    ),
+    "an unknown column to sort by": ({"name": "x", "sort": [{"column": "?"}]}, "sort", "There is no column"),
+    "a rule that makes no sense": (
+        {"name": "x", "filter": {"all": [{"column": "mark", "op": "less", "value": "many"}]}}, "rule 1", "many",
+    ),
+    "no formula": ({"name": "x", "filter": {"every": []}}, "formula", "can't be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "field", "words"), WRONG_VIEWS.values(), ids=WRONG_VIEWS.keys())
+def test_a_view_that_can_not_be_is_refused_at_its_field(
+    api: Program, table: str, change: dict[str, Any], field: str, words: str
+) -> None:
+    assert api.send("POST", f"{table}/views", LATE).status == 201
+    refused = api.send("POST", f"{table}/views", {**LATE, **change})
+    assert refused.status == 422
+    assert words in refused.problems()[field]
+    assert len(api.get(f"{table}/views").json["items"]) == 1
+
+
+def test_groups_nested_without_end_are_refused(api: Program, table: str) -> None:
+    formula: dict[str, Any] = {"all": []}
+    for _ in range(200):
+        formula = {"all": [formula]}
+    assert "nested" in api.send("POST", f"{table}/views", {**LATE, "filter": formula}).problems()["filter"]

@@ -8,14 +8,18 @@ from zoneinfo import ZoneInfo
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.tables import cells, queries, values
-from chalicelib.tables.columns import create, remove, settings, uses
+from chalicelib.tables import cells, changes, queries, values
+from chalicelib.tables.charts import figures
+from chalicelib.tables.columns import create, lists, remove, retype, settings, uses
 from chalicelib.tables.columns.create import Details
 from chalicelib.tables.models import Column
+from chalicelib.tables.scope import Scope
 from chalicelib.tables.store import TYPES
 from chalicelib.web import schemas
 from chalicelib.web.api import ApiRequest, answer, api, nothing
+from chalicelib.web.request import Values
 from chalicelib.web.responses import Answer
+from chalicelib.workflows.api import accepted
 
 LIST = "/api/v2/workflows/{workflow_id}/columns"
 ONE = LIST + "/{column_id}"
@@ -24,7 +28,18 @@ NEW = schemas.fields(
     {"name": schemas.TEXT, "type": {"type": "string", "enum": list(TYPES)}}, description=schemas.TEXT,
     allowed_values=ALLOWED, initial={"type": ["string", "number", "boolean", "null"]},
 )  # fmt: skip
-CHANGE = schemas.fields(name=schemas.TEXT, description=schemas.TEXT, key=schemas.YES_NO, position=schemas.WHOLE)
+CHANGE = schemas.fields(
+    name=schemas.TEXT, description=schemas.TEXT, key=schemas.YES_NO, position=schemas.WHOLE, allowed_values=ALLOWED
+)  # fmt: skip
+#: What another type can mean: texts can be read as numbers or dates in more than one way.
+CHOICES = sorted({choice for choices in retype.CHOICES.values() for choice in choices})
+_PLAIN_TEXTS = {"integer": "integer_decimals", "boolean": "boolean_words"}
+TYPE = schemas.fields({"to": {"type": "string", "enum": CHOICES}}, may_lose=schemas.WHOLE)
+_FIGURES = (
+    "present", "missing", "distinct", "lowest", "q1", "median", "q3", "highest", "mean", "deviation", "mode",
+)  # fmt: skip
+#: What the page's fields are called here.
+_FIELDS = {"is_key": "key", "allowed": "allowed_values"}
 EXAMPLE = {
     "id": 31, "name": "mark", "type": "double", "key": False, "position": 3, "description": "", "allowed_values": None,
 }  # fmt: skip
@@ -48,7 +63,7 @@ def list_columns(request: ApiRequest) -> Answer:
 def create_column(request: ApiRequest) -> Answer:
     """Add a column, with one value for everybody or none."""
     sent, zone = request.json, ZoneInfo(request.workflow.time_zone)
-    allowed = sent.get("allowed_values")
+    allowed = _allowed(sent.get("allowed_values"), sent["type"], zone)
     try:
         draft = Column(name=sent["name"], type=sent["type"], is_key=False, allowed_values=allowed)
         initial = values.parsed(sent.get("initial"), sent["type"], zone)
@@ -62,7 +77,23 @@ def create_column(request: ApiRequest) -> Answer:
     return answer(_shown(made), 201)
 
 
-@api("PATCH", ONE, role=WorkflowRole.EDITOR, summary="Rename it, move it, make it a key", body=CHANGE, example=EXAMPLE)
+def _allowed(sent: list[Any] | None, column_type: str, zone: ZoneInfo) -> list[Any] | None:
+    """Return the values that the column is to have, as they are stored; None for any.
+
+    Raises errors.Invalid (field `allowed_values`) when one is not of the type, or they are no list of choices.
+    """
+    if sent is None:
+        return None
+    if any("\n" in str(value) for value in sent) or len(sent) < lists.LEAST:
+        message = f"List at least {lists.LEAST} values, each of one line; or null to allow any."
+        raise errors.Invalid(message, {"allowed_values": message})
+    return lists.read("\n".join(map(str, sent)), column_type, zone, field="allowed_values")
+
+
+@api(
+    "PATCH", ONE, role=WorkflowRole.EDITOR, summary="Rename it, move it, make it a key, say which values it may have",
+    body=CHANGE, example=EXAMPLE,
+)  # fmt: skip
 def change_column(request: ApiRequest, column_id: int) -> Answer:
     """Change what is named; texts and conditions follow a new name by themselves."""
     column = queries.column(request.session, request.workflow.id, column_id)
@@ -71,12 +102,14 @@ def change_column(request: ApiRequest, column_id: int) -> Answer:
         now, name=sent.get("name", now.name), description=sent.get("description", now.description),
         is_key=sent.get("key", now.is_key), position=sent.get("position", now.position),
     )  # fmt: skip
+    if "allowed_values" in sent:
+        zone = ZoneInfo(request.workflow.time_zone)
+        wanted = replace(wanted, allowed=_allowed(sent["allowed_values"], column.type, zone))
     try:
         settings.change(request.session, request.workflow, request.user.id, column, wanted)
     except errors.Invalid as error:
-        raise errors.Invalid(
-            error.message, {"key" if name == "is_key" else name: said for name, said in error.fields.items()}
-        ) from error
+        fields = {_FIELDS.get(name, name): said for name, said in error.fields.items()}
+        raise errors.Invalid(error.message, fields) from error
     return answer(_shown(column))
 
 
@@ -93,3 +126,70 @@ def delete_column(request: ApiRequest, column_id: int) -> Answer:
         raise errors.Conflict(f"“{column.name}” is still used: {told}. Say `anyway=true` to delete it.")
     remove.delete(request.session, request.workflow, request.user.id, column)
     return nothing()
+
+
+@api(
+    "POST", ONE + "/type", role=WorkflowRole.EDITOR, summary="Give it another type", body=TYPE, statuses=(200, 202),
+    query={"dry_run": "true: only tell what would be lost"}, example=EXAMPLE,
+)  # fmt: skip
+def retype_column(request: ApiRequest, column_id: int) -> Answer:
+    """Give the column another type; refused when more cells would be lost than `may_lose` says (0 without it)."""
+    column = queries.column(request.session, request.workflow.id, column_id)
+    choice = request.json["to"]
+    if column.type == "text":
+        choice = _PLAIN_TEXTS.get(choice, choice)
+    if not request.query.checked("dry_run"):
+        return _changed(request, column, changes.RETYPE, to=choice, may_lose=request.json.get("may_lose", 0))
+    found = retype.preview(request.session, request.workflow, column, choice)
+    return answer(
+        {"type": found.type, "kept": found.kept, "missing": found.missing, "lost": found.lost,
+         "emptied": found.emptied, "samples": [value for _, value in found.samples], "refusal": found.refusal or None,
+         "broken": found.broken}
+    )  # fmt: skip
+
+
+@api(
+    "POST", ONE + "/copy", role=WorkflowRole.EDITOR, summary="Copy it, with its values", statuses=(201, 202),
+    example=EXAMPLE,
+)  # fmt: skip
+def copy_column(request: ApiRequest, column_id: int) -> Answer:
+    """Add a copy of the column as the last one."""
+    column = queries.column(request.session, request.workflow.id, column_id)
+    return _changed(request, column, changes.COPY, status=201)
+
+
+@api(
+    "POST", ONE + "/compute", role=WorkflowRole.EDITOR, summary="Work its formula out again", statuses=(200, 202),
+    example=EXAMPLE,
+)  # fmt: skip
+def compute_column(request: ApiRequest, column_id: int) -> Answer:
+    """Work out the values of a column that was made by a formula."""
+    column = queries.column(request.session, request.workflow.id, column_id)
+    return _changed(request, column, changes.COMPUTE)
+
+
+def _changed(request: ApiRequest, column: Column, kind: str, *, status: int = 200, **fields: object) -> Answer:
+    """Make the change, at once or, where it writes many cells, by a job; answer with the column that it is about."""
+    form = {name: [str(value)] for name, value in {"column": column.id, **fields}.items()}
+    wish = changes.Wish(kind, Values(form), ZoneInfo(request.workflow.time_zone))
+    if changes.is_long(request.session, request.workflow, wish):
+        return accepted(changes.ask(request.session, request.workflow, request.user.id, wish))
+    outcome = changes.carry_out(request.session, request.workflow, request.user.id, wish)
+    made = queries.column(request.session, request.workflow.id, outcome.column_id or column.id)
+    return answer(_shown(made), status)
+
+
+@api(
+    "GET", ONE + "/statistics", role=WorkflowRole.VIEWER, summary="Its values in figures",
+    example={"present": 118, "missing": 2, "distinct": 40, "lowest": 1.0, "q1": 4.0, "median": 5.5, "q3": 7.0,
+             "highest": 10.0, "mean": 5.6, "deviation": 1.9, "bars": [{"from": 0.0, "to": 1.0, "count": 3}]},
+)  # fmt: skip
+def column_statistics(request: ApiRequest, column_id: int) -> Answer:
+    """Show the figures of a column over all learners."""
+    column = queries.column(request.session, request.workflow.id, column_id)
+    infos = queries.infos(request.session, request.workflow.id)
+    found = figures.read(request.session, Scope(request.workflow.id, infos), column)
+    told = {name: values.shown(getattr(found, name)) for name in _FIGURES}
+    bars = [{"from": values.shown(bar.start), "to": values.shown(bar.end), "count": bar.count}
+            for bar in found.bars]  # fmt: skip
+    return answer({**told, "bars": bars})

@@ -34,10 +34,11 @@ def _sort(form: Values) -> list[dict[str, Any]]:
         number = written.removeprefix("-")
         if number.isascii() and number.isdigit() and len(number) <= 18:
             found.setdefault(int(number), written.startswith("-"))
-    return _stored(found)
+    return stored(found)
 
 
-def _stored(found: Mapping[int, bool]) -> list[dict[str, Any]]:
+def stored(found: Mapping[int, bool]) -> list[dict[str, Any]]:
+    """Return how a view keeps its sorting; `found` tells of each column whether it goes down."""
     return [{"column": column, "descending": descending} for column, descending in found.items()]
 
 
@@ -58,7 +59,7 @@ def of_table(state: State) -> Draft:
 
 def sort_of(order: Order) -> list[dict[str, Any]]:
     """Return an order as it is stored."""
-    return _stored({one.column.id: one.descending for one in order.by})
+    return stored({one.column.id: one.descending for one in order.by})
 
 
 def sort_fields(draft: Draft) -> list[str]:
