@@ -39,7 +39,7 @@ def run(command: list[str], api: Program, known: dict[str, str]) -> Answer:
 def test_the_examples_work_in_their_order(api: Program) -> None:
     known = {"ONTASK": "", "ID": ""}
     found = commands()
-    assert len(found) == 8
+    assert len(found) == 9
     for command in found:
         answer = run(command, api, known)
         assert answer.status < 300, (command, answer.text)
