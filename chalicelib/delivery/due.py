@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock
-from chalicelib.delivery import doubt, lanes, outbox, wakeups
+from chalicelib.delivery import doubt, lanes, outbox, plan, wakeups
 from chalicelib.delivery.jobs import RESOLVE
-from chalicelib.delivery.models import HELD, QUEUED, RUNNING, Lane, Message, Run
+from chalicelib.delivery.models import QUEUED, RUNNING, Lane, Message, Run
 from chalicelib.schedules import service as schedules
 
 #: A lane with work that nobody has served for so long lost its wake-up.
@@ -51,8 +51,7 @@ def _waiting(session: Session, lane: Lane) -> datetime | None:
 
 def _releasable(session: Session, lane: Lane) -> datetime | None:
     """Look for planned runs whose undo window is over, or will be."""
-    held = (Run.lane == lane.name) & (Run.state == HELD) & Run.planned_at.is_not(None)
-    first = session.scalar(select(func.min(Run.release_at)).where(held))
+    first = plan.next_release(session, lane.name)
     if first is None or first > clock.now():
         return first
     return _wake_if_lost(session, lane)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -39,7 +40,7 @@ def tally(session: Session, audience: Audience) -> dict[str, int]:
 
 
 def plan(session: Session, run_id: int) -> int | None:
-    """Write the run's messages, held; return how many will be sent.
+    """Write the run's messages, ready to be taken once the run has started; return how many will be sent.
 
     None when the run was undone, or is planned already: doing it twice makes nothing twice. Raises as `fill` does.
     """
@@ -54,7 +55,7 @@ def unplanned(session: Session, run_id: int) -> Run | None:
 
 
 def fill(session: Session, run: Run) -> int:
-    """Write the run's messages, held; return how many will be sent, copies aside.
+    """Write the run's messages, ready to be taken once it has started; return how many will be sent, copies aside.
 
     Raises errors.Invalid when a column that the run needs was deleted, although its values may still be there.
     """
@@ -62,7 +63,7 @@ def fill(session: Session, run: Run) -> int:
     if not needed(run) <= found.columns.keys():
         raise errors.Invalid("A column that this message needs was deleted, so nobody gets it.")
     session.execute(_insert(run, rows(audience_of(run, found))))
-    waiting = sa.select(sa.func.count()).where(Message.run_id == run.id, Message.state == HELD)
+    waiting = sa.select(sa.func.count()).where(Message.run_id == run.id, Message.state == QUEUED)
     count = session.scalar(waiting) or 0
     if count and run.copies == ONE:
         copies.add(session, run)
@@ -73,7 +74,8 @@ def ready(session: Session, run: Run, count: int) -> int:
     """Note that the run's messages are written, and have them sent when its time has come."""
     run.planned, run.planned_at, run.state = count, clock.now(), HELD
     wait = (run.release_at - clock.now()).total_seconds() if run.release_at else 0
-    wakeups.wake(session, run.lane, max(0.0, wait))
+    # Rounded down: the worker waits for the rest of the second.
+    wakeups.wake(session, run.lane, max(0, int(wait)))
     return count
 
 
@@ -99,8 +101,8 @@ def _insert(run: Run, found: sa.Subquery) -> Any:
         sa.select(
             sa.literal(run.id, sa.BigInteger), sa.literal(run.lane), found.c.row_id, found.c.address,
             found.c["values"], found.c.flags,
-            sa.case((sends, HELD), else_=SKIPPED),
-            sa.case((sends, RANKS[HELD]), else_=RANKS[SKIPPED]),
+            sa.case((sends, QUEUED), else_=SKIPPED),
+            sa.case((sends, RANKS[QUEUED]), else_=RANKS[SKIPPED]),
             found.c.reason, sa.literal(run.cost, sa.BigInteger),
             sa.case((sends, sa.null()), else_=sa.literal(clock.now(), sa.DateTime(timezone=True))),
         ),
@@ -109,7 +111,10 @@ def _insert(run: Run, found: sa.Subquery) -> Any:
 
 
 def release(session: Session, lane: str, closed_reason: str = "") -> int:
-    """Start the lane's planned runs whose undo window is over; return how many. A closed lane pauses them."""
+    """Start the lane's planned runs whose undo window is over; return how many. A closed lane pauses them.
+
+    Messages are queued from the beginning, but for single ones: to change 100,000 would keep the first waiting.
+    """
     now = clock.now()
     over = (Run.state == HELD) & (Run.release_at <= now) & Run.planned_at.is_not(None)
     runs = session.scalars(sa.select(Run).where(Run.lane == lane, over).with_for_update(skip_locked=True)).all()
@@ -129,6 +134,12 @@ def release(session: Session, lane: str, closed_reason: str = "") -> int:
         if run.release_at is not None:
             database.after_commit(session, partial(_tell_start, run, (now - run.release_at).total_seconds()))
     return len(runs)
+
+
+def next_release(session: Session, lane: str) -> datetime | None:
+    """Return when the undo window of the lane's next planned run is over; None when there is none."""
+    held = (Run.lane == lane) & (Run.state == HELD) & Run.planned_at.is_not(None)
+    return session.scalar(sa.select(sa.func.min(Run.release_at)).where(held))
 
 
 def _tell_start(run: Run, lateness: float) -> None:

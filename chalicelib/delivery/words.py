@@ -20,6 +20,7 @@ RUN_STATES: dict[str, tuple[str, str]] = {
 MESSAGE_STATES: dict[str, tuple[str, str, str]] = {
     models.HELD: ("Waiting", "", "The time to undo is not over."),
     models.QUEUED: ("Queued", "", "Waits for its turn."),
+    models.WAITING: ("Wanted later", "", "The mail server did not take it just now; it is tried again after a pause."),
     models.SENDING: ("Sending", "", "Is being handed to the mail service."),
     models.SENT: ("Sent", "", "The mail service has accepted it; the learner's mail provider has not answered yet."),
     models.DELIVERED: ("Delivered", "good", "The learner's mail provider has accepted it."),

@@ -31,6 +31,8 @@ LEASE = timedelta(seconds=60)
 RESERVE_SECONDS = 15.0
 #: The other side can't be reached: try again after this.
 UNREACHABLE_SECONDS = 15.0
+#: Wake-ups come in whole seconds, so a worker may be so much too early.
+EARLY_SECONDS = 1.0
 #: How often a worker looks for runs that have ended while others go on.
 FINISH_EVERY = timedelta(seconds=1)
 #: A worker reserves no more than it can hand over in so long, or its last slots would be lost.
@@ -190,11 +192,19 @@ class Worker(ABC, Generic[Letter]):
     def open(self) -> bool:
         """Start runs whose undo window is over; tell whether the lane takes mail."""
         self.prepare()
+        reason, following = self._release()
+        if following is not None and 0 < (rest := (following - clock.now()).total_seconds()) <= EARLY_SECONDS:
+            self.sleep(rest)
+            reason, _ = self._release()
+        return not reason
+
+    def _release(self) -> tuple[str, datetime | None]:
+        """Start what may start; return why the lane is closed, and when there is more to start."""
         with database.scope(statement_timeout_seconds=plan.TIMEOUT_SECONDS) as session:
             reason = lanes.closed_reason(session, self.lane)
             plan.release(session, self.lane, reason)
             outbox.wake_waiting(session, self.lane)
-        return not reason
+            return reason, plan.next_release(session, self.lane)
 
     def prepare(self) -> None:
         """Do what is to be done before the lane is looked at."""

@@ -49,7 +49,7 @@ def test_nothing_leaves_before_the_undo_window_is_over(make_course: MakeCourse, 
     run = make_course(3).confirm()
     cloud.run(hours=9 / 3600)
     assert not ses.accepted
-    assert states(run.id) == {"held": 3}
+    assert (run_state(run.id), states(run.id)) == ("held", {"queued": 3})
     cloud.run(hours=1 / 60)
     assert len(ses.accepted) == 3
 
