@@ -9,8 +9,8 @@ import sys
 from bench.harness import ENVIRONMENT, Result, report, say, stop_database
 
 MODULES = (
-    "cold_start", "uploads", "merges", "conditions", "planning", "starting", "rendering", "sending", "table", "pages",
-    "answers", "archives",
+    "cold_start", "uploads", "merges", "conditions", "planning", "starting", "rendering", "sending", "lanes", "table",
+    "pages", "answers", "archives",
 )  # fmt: skip
 
 

@@ -19,12 +19,13 @@ from bench.harness import ROOT, Result, at_most, fresh_database, medians, silenc
 MESSAGES = 2_000
 ROUNDS = 5
 PER_SECOND = 500.0
+SMALL, LARGE = 1_000, 100_000
 FEW, MANY = 10_000, 1_000_000
 CLAIMS = 60
 
 
 def measure() -> list[Result]:
-    """Return the sender's speed, its cost beside the bare client, and how flat the claim is."""
+    """Return the sender's speed, its cost beside the bare client, and how flat sending and claiming are."""
     with fresh_database() as url, silence(), sink():
         from chalicelib import database
         from chalicelib.aws import client, mailer
@@ -36,6 +37,7 @@ def measure() -> list[Result]:
         rounds = sorted(((seconds_to_send(made), _bare()) for _ in range(ROUNDS)), key=lambda pair: pair[0] / pair[1])
         ours, bare = rounds[ROUNDS // 2]
         speed = MESSAGES / statistics.median(pair[0] for pair in rounds)
+        size = _small_and_large()
         _queue(made, MANY)
         flat = _flat(url)
     aim = f"≥ {PER_SECOND:.0f}/s"
@@ -43,6 +45,7 @@ def measure() -> list[Result]:
         Result("send, messages a second", round(speed), "/s", PER_SECOND, round(speed / PER_SECOND, 2), aim,
                speed >= PER_SECOND),
         at_most("send 2,000, against the bare client", ours, bare, 1.5),
+        size,
         flat,
     ]  # fmt: skip
 
@@ -80,7 +83,20 @@ def _ready(made: course.Course) -> int:
     return run_id
 
 
-def seconds_to_send(made: course.Course) -> float:
+def _small_and_large() -> Result:
+    """Return the seconds a message of a large run, against those of small ones before and after it."""
+    from chalicelib import database
+
+    with database.scope(statement_timeout_seconds=600) as session:
+        small, large = course.make(session, SMALL), course.make(session, LARGE)
+    before = [seconds_to_send(small, SMALL) for _ in range(3)]
+    whole = seconds_to_send(large, LARGE)
+    after = [seconds_to_send(small, SMALL) for _ in range(3)]
+    milliseconds = 1000 * whole / LARGE, 1000 * statistics.median(before + after) / SMALL
+    return at_most("send 100k, each, against 1k", *milliseconds, limit=1.25, unit="ms")
+
+
+def seconds_to_send(made: course.Course, messages: int = MESSAGES) -> float:
     """Return the seconds that one worker takes for a run of its own."""
     import app  # noqa: F401  the mails' links need its routes
     from chalicelib.aws.mailer import Mailer
@@ -88,11 +104,11 @@ def seconds_to_send(made: course.Course) -> float:
     from chalicelib.delivery.send import Sender
 
     _ready(made)
-    sender = Sender(MAIL, Mailer(), seconds=300)
+    sender = Sender(MAIL, Mailer(), seconds=3600)
     sender.open()
 
     def work() -> None:
-        assert sender.run() == MESSAGES
+        assert sender.run() == messages
 
     return timed(work)
 

@@ -200,11 +200,18 @@ def test_a_pause_of_hours_needs_no_worker(
     monkeypatch.setenv("EMAIL_BURST", "10")
     monkeypatch.setenv("EMAIL_BURST_PAUSE", "7200")
     settings.cache_clear()
-    run = make_course(25).confirm()
-    cloud.run(hours=1)
+    course = make_course(25)
+    run = course.confirm()
+    cloud.run(hours=0.5)
     assert len(ses.accepted) == 10
+    assert cloud.waiting() == ["alarm"], "no queue keeps a wake-up for hours, and no worker waits"
+    with database.scope() as session:
+        service.send_test(session, course.user, course.workflow, course.action, 2, "Test")
+    cloud.run(hours=0.5)
+    assert ses.mails()["ines@uni.example"] == 1, "a mail that somebody waits for goes through the pause"
+    assert len(ses.accepted) == 11
     cloud.run(hours=2)
-    assert len(ses.accepted) == 20
+    assert len(ses.accepted) == 21
     cloud.run(hours=2)
     assert states(run.id) == {"delivered": 25}
 

@@ -179,6 +179,10 @@ def test_the_operator_is_told_what_goes_wrong() -> None:
         "Reputation.ComplaintRate", "DatabaseConnections",
     }  # fmt: skip
     assert {"WakeUpsWait", "AlarmsFail"} <= set(alarms)
+    ages = [part["MetricStat"]["Metric"] for part in alarms["WakeUpsWait"]["Metrics"] if "MetricStat" in part]
+    assert {metric["MetricName"] for metric in ages} == {"ApproximateAgeOfOldestMessage"}
+    old = sorted(metric["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for metric in ages)
+    assert old == sorted(name for name in of_type("base", "AWS::SQS::Queue") if not name.endswith("Dead"))
     dead = [alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for alarm in alarms.values()
                if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"]  # fmt: skip
     assert sorted(dead) == sorted(name for name in of_type("base", "AWS::SQS::Queue") if name.endswith("Dead"))
