@@ -204,7 +204,7 @@ def test_a_pause_of_hours_needs_no_worker(
     run = course.confirm()
     cloud.run(hours=0.5)
     assert len(ses.accepted) == 10
-    assert cloud.waiting() == ["alarm"], "no queue keeps a wake-up for hours, and no worker waits"
+    assert set(cloud.waiting()) == {"alarm"}, "no queue keeps a wake-up for hours, and no worker waits"
     with database.scope() as session:
         service.send_test(session, course.user, course.workflow, course.action, 2, "Test")
     cloud.run(hours=0.5)
