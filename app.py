@@ -32,6 +32,7 @@ from chalicelib.actions.version_routes import bp as versions
 from chalicelib.audit.routes import bp as audit
 from chalicelib.delivery.archives.routes import bp as archives
 from chalicelib.delivery.letters.routes import bp as letters
+from chalicelib.delivery.notices.routes import bp as notices
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.schedule_routes import bp as schedules
@@ -91,6 +92,7 @@ BLUEPRINTS = (
     letters,
     lifecycle,
     maps,
+    notices,
     people,
     previews,
     reports,

@@ -16,6 +16,7 @@ from chalicelib.delivery import feedback, lanes, repeats
 from chalicelib.delivery.archives import jobs as archive_jobs
 from chalicelib.delivery.carriers import carrier
 from chalicelib.delivery.letters import service as letters
+from chalicelib.delivery.notices import jobs as notice_jobs
 from chalicelib.delivery.push import jobs as push_jobs
 from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
@@ -39,6 +40,7 @@ JOB_MODULES = (
     exchange_jobs,
     history_jobs,
     image_jobs,
+    notice_jobs,
     push_jobs,
     repeats,
     table_jobs,

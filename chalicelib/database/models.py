@@ -10,6 +10,7 @@ from chalicelib.audit import models as audit
 from chalicelib.database import Base
 from chalicelib.delivery import models as delivery
 from chalicelib.delivery.letters import models as letters
+from chalicelib.delivery.notices import models as notices
 from chalicelib.delivery.push import models as push
 from chalicelib.exchange import models as exchange
 from chalicelib.schedules import models as schedules
@@ -27,6 +28,7 @@ __all__ = [
     "exchange",
     "history",
     "letters",
+    "notices",
     "push",
     "reports",
     "rubrics",

@@ -11,6 +11,7 @@ from chalicelib import clock
 from chalicelib.delivery import doubt, lanes, outbox, plan, wakeups
 from chalicelib.delivery.jobs import RESOLVE
 from chalicelib.delivery.models import QUEUED, RUNNING, Lane, Message, Run
+from chalicelib.delivery.notices import service as notices
 from chalicelib.schedules import service as schedules
 
 #: A lane with work that nobody has served for so long lost its wake-up.
@@ -18,7 +19,10 @@ LOST_AFTER = timedelta(minutes=2)
 
 
 def look(session: Session) -> None:
-    """Wake lanes whose wake-up was lost, open lanes, have doubts judged, and set the alarm for what comes next."""
+    """Wake lanes whose wake-up was lost, open lanes, have doubts judged, set the alarm for what comes next.
+
+    Runs that ended by late news, which can ask for nothing, get their notices here.
+    """
     for lane in session.scalars(select(Lane).order_by(Lane.name)).all():
         outbox.finish(session, lane.name)  # the worker that would have seen the end was not woken
         moments = [
@@ -27,6 +31,7 @@ def look(session: Session) -> None:
         ]  # fmt: skip
         if known := [moment for moment in moments if moment is not None]:
             schedules.alarm(session, min(known))
+    notices.ask(session)
 
 
 def _closed(session: Session, lane: Lane) -> datetime | None:

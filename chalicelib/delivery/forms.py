@@ -56,6 +56,7 @@ class SendForm:
     opens_column: str = ""
     send_empty: bool = False
     as_links: bool = False
+    wants_notice: bool = False
     token: str = ""
     expected: int | None = None
     typed: str = ""
@@ -109,7 +110,8 @@ def from_values(
         track_opens=values.checked("track_opens"), track_clicks=values.checked("track_clicks"),
         leave_out_bad=values.checked("leave_out_bad"), leave_out_duplicates=values.checked("leave_out_duplicates"),
         opens_column=values.get("opens_column"), send_empty=values.checked("send_empty"),
-        as_links=values.checked("as_links"), expected=_number(values.get("expected")), typed=values.get("typed"),
+        as_links=values.checked("as_links"), wants_notice=values.checked("wants_notice"),
+        expected=_number(values.get("expected")), typed=values.get("typed"),
         when=values.get("when") if values.get("when") in {LATER, AGAIN} else "now", due_at=values.get("due_at"),
         repeat=repeat_forms.from_values(values) if "r_every" in values else RepeatForm(),
     )  # fmt: skip

@@ -124,7 +124,7 @@ def deliver_test(task: Task, mailer: Carrier, sleep: Callable[[float], None] = t
             mail, files = _test_report(session, task)
         else:
             mail = _test_mail(session, task)
-    return _hand_over(mail, str(task.payload["to"]), mailer, sleep, files)
+    return hand_over(mail, str(task.payload["to"]), mailer, sleep, files)
 
 
 def _test_report(session: Session, task: Task) -> tuple[Rendered, list[Attached]]:
@@ -144,19 +144,24 @@ def deliver_note(task: Task, mailer: Carrier, sleep: Callable[[float], None] = t
     """Do it with the given mailer; raises as `deliver_test` does."""
     text = str(task.payload["text"])
     shown = f'<p style="white-space:pre-line">{escape(text)}</p>'
-    return _hand_over(Rendered(str(task.payload["subject"]), shown, text), str(task.payload["to"]), mailer, sleep)
+    return hand_over(Rendered(str(task.payload["subject"]), shown, text), str(task.payload["to"]), mailer, sleep)
 
 
-def _hand_over(
-    mail: Rendered, to: str, mailer: Carrier, sleep: Callable[[float], None], files: Sequence[Attached] = ()
+def hand_over(
+    mail: Rendered, to: str, mailer: Carrier, sleep: Callable[[float], None], files: Sequence[Attached] = (),
+    head: Head | None = None,
 ) -> dict[str, Any]:  # fmt: skip
+    """Send one mail that belongs to no run, urgently; tell if nobody knows whether it left.
+
+    Raises errors.Unavailable when it was not sent, errors.Invalid when it never will be.
+    """
     with database.scope() as session:
         throttle.ensure(session, MAIL)
         slot = throttle.reserve(session, MAIL, [1], urgent=True)
     if not isinstance(slot, throttle.Grant):
         raise errors.Unavailable("Other mails are leaving just now. This one follows in a minute.")
     sleep(max(0.0, slot.seconds_until_first()))
-    letter = compose(Head(correlation_id=logs.correlation_id()), mail, to, None, files)
+    letter = compose(head or Head(correlation_id=logs.correlation_id()), mail, to, None, files)
     try:
         mailer.send(letter.envelope, letter.raw, mailer.configuration_set, {})
     except (NotSent, Later) as error:

@@ -58,6 +58,7 @@ class Run(Base):
     With `only_new` it goes only to those whom no earlier run of the same schedule has reached. `left_out` are
     values of the column of addresses whose learners get nothing, `copies` says what those in copy get, `attached`
     are files for everybody (see RunDraft).
+    With `wants_notice` whoever sent it gets a mail when it is done, asked for at `noticed_at`.
     `snapshot_size`: the bytes of the workflow as it was when the rows were read, once it is stored.
     """
 
@@ -65,6 +66,9 @@ class Run(Base):
     __table_args__ = (
         Index("ix_run_open", "lane", "state", postgresql_where=text("state not in ('done', 'cancelled', 'failed')")),
         Index("ix_run_workflow_id", "workflow_id", "id"),
+        Index(
+            "ix_run_unnoticed", "id", postgresql_where=text("wants_notice and noticed_at is null and state = 'done'")
+        ),
     )  # fmt: skip
 
     id: Mapped[Id]
@@ -107,6 +111,8 @@ class Run(Base):
     correlation_id: Mapped[str] = mapped_column(default="")
     schedule_id: Mapped[int | None] = mapped_column(index=True)
     only_new: Mapped[bool] = mapped_column(default=False, server_default="false")
+    wants_notice: Mapped[bool] = mapped_column(default=False, server_default="false")
+    noticed_at: Mapped[datetime | None]
     left_out: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     copies: Mapped[str] = mapped_column(default=EACH, server_default="each")
     attached: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")

@@ -98,6 +98,7 @@ def confirm_send(request: Request, action_id: int) -> Answer:
                 answer = _repeat(request, action, form)
             else:
                 run = ways.of(action).confirm(request, action, form)
+                run.wants_notice = form.wants_notice
                 answer = redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id)
             drafts.drop(request.session, draft)
     except errors.Invalid as error:

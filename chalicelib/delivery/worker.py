@@ -22,6 +22,7 @@ from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.aws.mailer import Closed, MailError, NotSent, Refused
 from chalicelib.delivery import lanes, outbox, plan, throttle, wakeups
 from chalicelib.delivery.models import Run
+from chalicelib.delivery.notices import service as notices
 from chalicelib.delivery.outbox import Claimed, Outcome
 from chalicelib.logs import logger
 
@@ -225,7 +226,8 @@ class Worker(ABC, Generic[Letter]):
         with self._transaction() as session:
             costs = outbox.next_costs(session, self.lane)
             if not costs or clock.now() - self._looked_at > FINISH_EVERY:
-                outbox.finish(session, self.lane)
+                if outbox.finish(session, self.lane):
+                    notices.ask(session)
                 self._looked_at = clock.now()
             if not costs:
                 if (pause_ends := outbox.next_retry(session, self.lane)) is not None:
@@ -357,7 +359,7 @@ class Worker(ABC, Generic[Letter]):
 
     def _let_go(self, session: Session) -> None:
         if self._grant is not None and self._grant.cost:
-            throttle.give_back(session, self.lane, self._grant.cost)
+            throttle.give_back(session, self.lane, self._grant.cost, self._grant)
         self._grant = None
 
     def _report(self, session: Session) -> None:

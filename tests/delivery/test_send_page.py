@@ -146,10 +146,11 @@ def test_bad_addresses_must_be_left_out_knowingly(
 def test_sending_makes_one_run_however_often_the_form_is_sent(
     session: Session, client: Browser, action: Action, columns: dict[str, int]
 ) -> None:
-    sent = fields(columns, leave_out_bad="1")
+    sent = fields(columns, leave_out_bad="1", wants_notice="1")
     first, second = client.post(path(action), sent), client.post(path(action), sent)
     run = session.scalars(select(Run)).one()
     assert first.location == second.location == f"/workflows/{action.workflow_id}/runs/{run.id}"
+    assert run.wants_notice, "a mail when it is through"
 
 
 def test_a_time_is_read_in_the_zone_of_the_user(

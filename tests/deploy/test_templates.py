@@ -25,7 +25,7 @@ CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360}
 #: Stars that stand for one installation's log streams, alarms, or files of one kind.
 NARROW = (
     r"lambda/ontask-\$\{Stage\}[\w-]*:\*$|schedule/ontask-\$\{Stage\}/due-\*$"
-    r"|\$\{Bucket\}/(uploads|exports|reports|images|attachments)/\*$"
+    r"|\$\{Bucket\}/(uploads|exports|reports|images|attachments|events)/\*$"
 )
 #: Statements of the templates that say `*`, and why each may.
 STARS = {
