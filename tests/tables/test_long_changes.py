@@ -138,3 +138,16 @@ def test_a_formula_that_was_worked_out_again_is_taken_back(large: Course) -> Non
     assert {row["Double"] for row in large.contents()} == {5}
     undo(large, page)
     assert [row["Double"] for row in large.contents()] == list(range(1, 21))
+
+
+def test_another_formula_comes_by_a_job_and_is_taken_back(large: Course) -> None:
+    mark = column(large, "mark")
+    done(large, large.browser.post(f"{large.path}/columns/new/formula", {"name": "made", "op": "sum", "sources": mark}))
+    path, form = f"{large.path}/columns/{column(large, 'made')}/formula", {"op": "concat", "sources": mark}
+    shown = re.search(r'name="shown" value="(\w+)"', large.browser.post(path, form).body)
+    assert shown
+    page = done(large, large.browser.post(path, {**form, "shown": shown[1], "may_empty": "0"}))
+    assert "“made” is worked out by the new formula." in html.unescape(page.body)
+    assert [row["made"] for row in large.contents()] == [str(n) for n in range(1, 21)]
+    undo(large, page)
+    assert [row["made"] for row in large.contents()] == list(range(1, 21))
