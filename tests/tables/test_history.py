@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from chalicelib import database
+from chalicelib import clock, database
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action
 from chalicelib.schedules import due
@@ -19,6 +19,7 @@ from chalicelib.settings import settings
 from chalicelib.tables import cells, queries, service
 from chalicelib.tables.history import jobs as history_jobs  # noqa: F401  registers its job
 from chalicelib.tables.history import versions
+from chalicelib.tables.models import View
 from chalicelib.tables.uploads import service as uploads
 from chalicelib.workflows import flushing
 from chalicelib.workflows.models import Member, Workflow
@@ -265,6 +266,32 @@ def test_a_filter_on_a_column_that_goes_away_blocks_and_is_said_before(table: Co
     (back,) = looks(table.browser.get(f"{table.path}/history"))
     assert table.browser.post(back).status == 303
     assert "1 of 3" in table.browser.get(message).body
+
+
+def test_a_view_on_a_column_that_had_another_type_is_named_before_and_comes_back(table: Course, tmp_path: Path) -> None:
+    merge(table, tmp_path, "sid,extra\ns1,6\n")
+    extra = column_id(table, "extra")
+    assert table.browser.post(f"{table.path}/columns/{extra}/type", {"to": "text", "may_lose": "0"}).status == 303
+    rule = {"all": [{"column": extra, "op": "contains", "value": "6"}]}
+    with database.scope() as session:
+        now = clock.now()
+        view = View(
+            workflow_id=table.workflow_id, name="Sixes", columns=[extra], filter=rule, created_at=now, updated_at=now
+        )
+        session.add(view)
+        session.flush()
+        view_id = view.id
+    again = f"{table.path}/columns/{extra}/type"
+    assert "the view “Sixes”" in table.browser.get(again, to="integer_decimals").body
+    look = looks(table.browser.get(f"{table.path}/history"))[0]
+    shown = table.browser.get(look).body
+    assert "These will be blocked until they are repaired" in shown
+    assert "the view “Sixes”" in shown
+    assert table.browser.post(look).status == 303
+    assert "needs repair" in table.browser.get(f"{table.path}/table", view=view_id).body
+    back = looks(table.browser.get(f"{table.path}/history"))[0]
+    assert table.browser.post(back).status == 303
+    assert "needs repair" not in table.browser.get(f"{table.path}/table", view=view_id).body
 
 
 def test_a_cell_saved_while_a_restore_runs_is_in_the_table_that_is_kept(table: Course, tmp_path: Path) -> None:

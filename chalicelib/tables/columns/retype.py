@@ -12,12 +12,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
-from chalicelib.actions import uses as actions
 from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.audit import service as audit
 from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.tables import queries, store
-from chalicelib.tables.columns import keeping, lists, recipes, shape
+from chalicelib.tables.columns import keeping, lists, recipes, shape, uses
 from chalicelib.tables.history.models import TableVersion
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads.kinds import BLANKS, KINDS
@@ -163,14 +162,10 @@ def _refusal(column: Column, gaps: int, shared: int) -> str:
 
 
 def broken(session: Session, workflow: Workflow, column: Column, new_type: str) -> list[str]:
-    """Return the filters and conditions that a column of another type would block, in words."""
+    """Return the filters, conditions and views that a column of another type would block, in words."""
     infos: dict[int, ColumnInfo] = queries.infos(session, workflow.id)
     infos[column.id] = replace(infos[column.id], type=new_type, allowed_values=None)
-    used = actions.of_column(session, workflow.id, column.id)
-    return [
-        f"the condition “{use.name}” of “{use.action}”" if use.name else f"who gets “{use.action}”"
-        for use, _ in actions.broken(used, infos, workflow.time_zone)
-    ]
+    return uses.blocked(session, workflow, infos, [column.id])
 
 
 def _use_time_zone(session: Session, workflow: Workflow) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chalicelib import errors
 from chalicelib.actions import uses as actions
 from chalicelib.delivery import uses as delivery
 from chalicelib.formulas import tree
+from chalicelib.formulas.check import Columns, check
 from chalicelib.tables import queries
 from chalicelib.tables.columns import recipes
 from chalicelib.tables.models import Column, View
@@ -65,6 +68,31 @@ def of_column(session: Session, workflow: Workflow, column: Column) -> list[Line
         outcome = "keeps its values, and is not worked out any more"
         lines.append(Line(f"the column “{other.name}”", outcome, column_id=other.id))
     return lines
+
+
+def blocked(session: Session, workflow: Workflow, infos: Columns, column_ids: Iterable[int]) -> list[str]:
+    """Return what speaks of the columns and could not be used any more were these the columns of the table, in words.
+
+    Filters and conditions of messages, and filters of views.
+    """
+    found: dict[str, None] = {}
+    views = session.scalars(select(View).where(View.workflow_id == workflow.id, View.deleted_at.is_(None))).all()
+    for column_id in column_ids:
+        used = actions.of_column(session, workflow.id, column_id)
+        for use, _ in actions.broken(used, infos, workflow.time_zone):
+            found[f"the condition “{use.name}” of “{use.action}”" if use.name else f"who gets “{use.action}”"] = None
+        for view in views:
+            if column_id in _rules(view) and not _is_usable(view, infos, workflow.time_zone):
+                found[f"the view “{view.name}”"] = None
+    return list(found)
+
+
+def _is_usable(view: View, infos: Columns, time_zone: str) -> bool:
+    try:
+        check(view.filter, infos, time_zone)
+    except errors.Invalid:
+        return False
+    return True
 
 
 def _views(session: Session, column: Column) -> list[View]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.formulas.columns import ColumnInfo
 from chalicelib.tables import cells
 from chalicelib.tables import queries as tables
 from chalicelib.tables.columns import uses
 from chalicelib.tables.history import queries, versions, words
+from chalicelib.tables.history.models import TableVersion
 from chalicelib.tables.routes import zone_of
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
@@ -55,9 +59,22 @@ def show_version(request: Request, version_id: int) -> Answer:
         "tables/history/_difference.html" if request.wants_part and wanted else "tables/history/version.html",
         version=version, rows=queries.first_rows(session, version), difference=difference,
         told=words.columns(difference.columns) if difference else [], type_names=cells.TYPE_NAMES, shown=cells.shown,
-        uses=used, others=queries.event_of(session, version)[2],
+        uses=used, blocked=_blocked(request, version), others=queries.event_of(session, version)[2],
         zone=zone_of(request), max_shown=cells.MAX_SHOWN, can_edit=_can_edit(request), size=words.size,
     )  # fmt: skip
+
+
+def _blocked(request: Request, version: TableVersion) -> list[str]:
+    """Return what could not be used any more because columns had another type, or another list of values, then."""
+    infos = {
+        one["id"]: ColumnInfo(
+            one["id"], one["name"], one["type"], one["allowed_values"] and tuple(one["allowed_values"])
+        )
+        for one in version.columns
+    }
+    now = tables.infos(request.session, request.workflow.id)
+    others = [key for key, info in infos.items() if key in now and replace(now[key], name=info.name) != info]
+    return uses.blocked(request.session, request.workflow, infos, others)
 
 
 @page(bp, "/workflows/{workflow_id}/history/{version_id}", method="POST", role=WorkflowRole.EDITOR)
