@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,12 @@ def _no_content() -> tuple[sa.Label[Any], sa.Label[Any]]:
     return object_of([]).label("values"), object_of([]).label("flags")
 
 
+def is_one_of(value: sa.ColumnElement[str], of: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Tell whether the value is among these. They may be many: as a subquery PostgreSQL looks them up in a hash."""
+    listed = sa.cast(sa.literal(json.dumps(list(of)), sa.Text), JSONB)
+    return value.in_(sa.select(sa.func.jsonb_array_elements_text(listed)))
+
+
 def values(audience: Audience, also: Sequence[int], search: str = "") -> sa.Subquery:
     """Return the values of the column `to_column_id` as (value, count, also0, also1, …): what rows have in common.
 
@@ -182,8 +189,7 @@ def _excluded(audience: Audience, learners: sa.TableClause) -> sa.ColumnElement[
         skipped = sa.literal(list(audience.skip_rows), ARRAY(sa.BigInteger))
         found.append(learners.c.row_id == sa.func.any(skipped))
     if audience.left_out:
-        values = sa.literal(list(audience.left_out), ARRAY(sa.Text))
-        found.append(_address(audience, learners) == sa.func.any(values))
+        found.append(is_one_of(_address(audience, learners), audience.left_out))
     return sa.or_(*found) if found else sa.false()
 
 

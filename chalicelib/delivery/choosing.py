@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from chalicelib.delivery.audience import Audience, values
+from chalicelib.delivery.audience import Audience, is_one_of, values
 from chalicelib.delivery.forms import SendForm
 from chalicelib.web.request import Values
 
@@ -53,8 +52,8 @@ def look(sent: Values) -> Look:
 
 def page(session: Session, among: Audience, form: SendForm, shown: Look) -> Page:
     """Return the values in their order, 50 a page."""
-    listed, out = _found(among, form, shown), sa.literal(list(form.left_out), ARRAY(sa.Text))
-    is_out = listed.c.value == sa.func.any(out)
+    listed = _found(among, form, shown)
+    is_out = is_one_of(listed.c.value, form.left_out)
     chosen = sa.select(listed).add_columns(is_out.label("is_out"))
     fits = is_out if shown.only else sa.true()
     after = listed.c.value > shown.after if shown.after else sa.true()
@@ -70,8 +69,8 @@ def _gone(session: Session, among: Audience, form: SendForm) -> int:
     if not form.left_out:
         return 0
     all_ = values(among, [])
-    out = sa.literal(list(form.left_out), ARRAY(sa.Text))
-    there = session.scalar(sa.select(sa.func.count()).select_from(all_).where(all_.c.value == sa.func.any(out))) or 0
+    is_out = is_one_of(all_.c.value, form.left_out)
+    there = session.scalar(sa.select(sa.func.count()).select_from(all_).where(is_out)) or 0
     return len(form.left_out) - there
 
 

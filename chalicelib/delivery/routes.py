@@ -144,6 +144,8 @@ def prepare_send(request: Request, action_id: int) -> Answer:
     Without a button: tell what the form comes to by now.
     """
     action = _action(request, action_id)
+    if service.confirmed(request.session, request.workflow.id, request.form.get("draft")) is not None:
+        return _gone(request, action, request.form.get("draft"))  # another window has sent it
     draft = _kept(request, action)
     here: dict[str, Any] = {"workflow_id": request.workflow.id, "action_id": action.id}
     do = request.form.get("do")

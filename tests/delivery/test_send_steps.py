@@ -78,6 +78,8 @@ def test_a_form_that_was_sent_leads_to_its_run_and_an_old_one_is_forgotten(
     client.post(path(action), fields(columns, draft="sent", leave_out_bad="1"))
     run = session.scalars(select(Run)).one()
     assert client.get(kept(action, "sent")).location == f"/workflows/{action.workflow_id}/runs/{run.id}"
+    elsewhere = typed(client, action, columns, draft="sent", subject="Once more")
+    assert elsewhere.headers["HX-Redirect"].endswith(f"/runs/{run.id}"), "the same form in another window"
     frozen_clock.advance(days=13)
     drafts.forget_old(session)
     assert session.scalars(select(RunDraft.id)).all() == ["old"]
@@ -180,3 +182,25 @@ def test_the_number_of_many_messages_is_typed_and_one_that_changed_is_looked_at_
     assert "The number of messages is 4 by now; you saw 5." in words(changed)
     assert session.scalars(select(Run)).all() == []
     assert client.post(path(action), fields(columns, leave_out_bad="1", typed=" 4 ", expected="4")).status == 303
+
+
+def test_all_addresses_that_cannot_be_used_come_as_a_file(
+    session: Session, client: Browser, action: Action, columns: dict[str, int]
+) -> None:
+    typed(client, action, columns, draft="d", to_column_id=columns["first name"])
+    page = client.get(kept(action, "d", step="bad"))
+    assert page.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert page.body.splitlines() == [
+        "sid,first name", "s1,Ada", "s2,Bob", "s3,Cy", "s4,Di", "s5,Ada’s twin", "s6,Bob again",
+    ]  # fmt: skip
+
+
+def test_where_nobody_would_get_it_there_is_the_filter_instead_of_the_form(
+    session: Session, client: Browser, action: Action, columns: dict[str, int]
+) -> None:
+    action.filter = {"all": [{"column": columns["mark"], "op": "greater", "value": "100"}]}
+    session.flush()
+    page = client.get(path(action))
+    assert ("Look at the filter" in page.body, 'id="send-form"' in page.body) == (True, False)
+    assert 'id="send-form"' in client.get(path(action) + "?even_so=1").body
+    assert client.post(path(action), fields(columns)).status == 422
