@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from chalicelib.accounts.models import User
 from chalicelib.actions.models import Action
-from tests.browser.conftest import PASSWORD, Visit
+from tests.browser.conftest import DESKTOP, PASSWORD, PHONE, Visit
 from tests.factories import make_action, make_condition, make_table
 
 MESSAGE = "<p>Dear {{{{ @c{name} }}}}</p>{{% if @k{low} %}}<p>Read chapter 3.</p>{{% endif %}}"
@@ -155,3 +155,18 @@ def test_a_lost_answer_is_no_conflict_with_oneself(message: Visit, context: Brow
     page.reload()
     expect(page.locator(".message-text")).to_contain_text(", first and second")
     message.problems.clear()  # the browser itself reports the lost connection
+
+
+def test_the_figures_of_a_column_open_over_the_page(message: Visit) -> None:
+    page = message.page
+    page.get_by_text("Statistics of columns").click()
+    link = page.locator(".statistics-menu").get_by_role("link", name="quiz")
+    link.click()
+    dialog = page.get_by_role("dialog", name="quiz")
+    expect(dialog.locator("svg").first).to_be_visible()
+    for size in (PHONE, DESKTOP):
+        page.set_viewport_size(size)
+        message.check()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(link).to_be_focused()

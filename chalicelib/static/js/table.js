@@ -1,5 +1,6 @@
 // The sheet: move between cells with the arrow keys, open one with Enter or a click; keys stay in sight.
 import "./menus.js";
+import "./statistics.js";
 
 const sheet = () => document.getElementById("learners");
 const cellsOf = (row) => [...row.cells].filter((cell) => cell.matches("td:not(.pick)"));
@@ -97,26 +98,6 @@ document.addEventListener("keydown", (event) => {
   if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) return;
   event.preventDefault();
   focusOn(neighbour(cell, event.key));
-});
-
-// Statistics open beside the table; without a script, or in a new tab, they are pages.
-const statistics = document.getElementById("statistics");
-document.addEventListener("click", async (event) => {
-  const link = event.target.closest("a[data-dialog]");
-  if (!link || !statistics || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  const menu = link.closest("[popover]");
-  menu?.hidePopover();
-  const address = `${link.href}${link.href.includes("?") ? "&" : "?"}dialog=1`;
-  await htmx.ajax("GET", address, { target: "#statistics-body", swap: "innerHTML" });
-  if (!statistics.querySelector("h2")) return;  // what went wrong is said elsewhere
-  statistics.showModal();
-  statistics.scrollTop = 0;
-  const opener = menu ? document.querySelector(`[popovertarget="${menu.id}"]`) : link;
-  statistics.addEventListener("close", () => {
-    statistics.querySelector("#statistics-body").replaceChildren();
-    opener?.focus();
-  }, { once: true });
 });
 
 // After a swap: the field takes the focus, or the cell that shows the saved value.
