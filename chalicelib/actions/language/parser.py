@@ -20,10 +20,10 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
-from chalicelib.actions.language import filters
 from chalicelib.actions.language.expression import ExpressionError, parse_test
 from chalicelib.actions.language.names import Ambiguous, Names, is_reference
 from chalicelib.actions.language.scan import Tag, find_tags
+from chalicelib.actions.language.steps import StepError, parse_steps
 from chalicelib.actions.language.structure import ADDRESSES, Context, contexts
 from chalicelib.actions.language.syntax import (
     ANYTHING,
@@ -32,7 +32,6 @@ from chalicelib.actions.language.syntax import (
     Allowed,
     Branch,
     Feedback,
-    Filter,
     If,
     Is,
     Node,
@@ -54,7 +53,6 @@ MAX_TAG = 4_000
 #: Generated code is indented by one step per level, and Python allows a hundred.
 MAX_NESTING = 20
 MAX_BRANCHES = 100
-MAX_FILTERS = 5
 #: So many mistakes are told with names that look alike: with a thousand columns looking for them takes its time.
 MAX_SUGGESTED = 20
 
@@ -62,12 +60,6 @@ _IF_WORDS = ("if", "elif", "else", "endif")
 #: Tags that only some texts may have: the field of Allowed that says so.
 _TAGS = {"table": "tables", "rubric": "rubric"}
 _WORD = re.compile(r"\s*([^\s\"()]*)")
-_FILTER = re.compile(
-    r"\s*\|\s*(?P<name>[^\s:|\",]*)"
-    r"(?:\s*:\s*(?P<arguments>(?:\"[^\"]*\"|[^\s\",|]+)(?:\s*,\s*(?:\"[^\"]*\"|[^\s\",|]+))*))?"
-)
-_ARGUMENT = re.compile(r"\"([^\"]*)\"|([^\s\",|]+)")
-_NUMBER = re.compile(r"[0-9]{1,4}")
 
 
 def parse(
@@ -350,7 +342,10 @@ class _Parser:
             message = f"“{name}” differs from learner to learner. Use an attribute here, or a table."
             self._wrong(tag.offsets[start], message)
             return
-        self._top.body.append(Value(reference, self._read_filters(tag, end), context.attribute))
+        try:
+            self._top.body.append(Value(reference, parse_steps(tag.text, end), context.attribute))
+        except StepError as error:
+            self._wrong(tag.offsets[error.offset], error.message, error.suggestions)
 
     def _unknown_name(self, offset: int, name: str) -> None:
         if self._allowed.per_learner:
@@ -379,46 +374,6 @@ class _Parser:
             if reference:
                 return reference, end
         return None, ends[0] if ends else limit
-
-    def _read_filters(self, tag: Tag, position: int) -> tuple[Filter, ...]:
-        found: list[Filter] = []
-        while tag.text[position:].strip():
-            match = _FILTER.match(tag.text, position)
-            if match is None:
-                self._wrong(tag.offsets[position], "After the name comes | and a filter, such as | round: 1.")
-                break
-            offset = tag.offsets[match.start("name")]
-            step = self._filter(offset, match)
-            if step is None:
-                break
-            found.append(step)
-            if len(found) > MAX_FILTERS:
-                self._wrong(offset, f"A value can have at most {MAX_FILTERS} filters.")
-                break
-            position = match.end()
-        return tuple(found)
-
-    def _filter(self, offset: int, match: re.Match[str]) -> Filter | None:
-        name = match["name"]
-        if name not in filters.NAMES:
-            close = difflib.get_close_matches(name.lower(), filters.NAMES, n=1)
-            self._wrong(offset, f"There is no filter “{name}”: use {', '.join(filters.NAMES)}.", close)
-            return None
-        arguments: list[str | int] = []
-        for argument in _ARGUMENT.finditer(match["arguments"] or ""):
-            if argument[2] is None:
-                arguments.append(argument[1])
-            elif _NUMBER.fullmatch(argument[2]):
-                arguments.append(int(argument[2]))
-            else:
-                self._wrong(offset, "Write a text in double quotes, or a whole number.")
-                return None
-        step = Filter(name, tuple(arguments))
-        wrong = filters.check(step)
-        if wrong:
-            self._wrong(offset, wrong)
-            return None
-        return step
 
 
 def _find(names: Names, text: str) -> Reference | None:
