@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from chalicelib import clock, database
-from chalicelib.delivery import throttle
+from chalicelib.delivery import queries, throttle
 from chalicelib.delivery.models import MAIL, Run
 from chalicelib.settings import settings
 from tests.conftest import NOON, make_user
@@ -114,6 +114,13 @@ def test_twenty_runs_share_the_rate_and_small_ones_end_early(
     ses = Ses(time, random.Random(1), RATE, latency=0.03)
     invocations = Invocations(time, ses)
     monkeypatch.setattr("chalicelib.aws.queue.send", invocations.wake)
+    with database.scope() as session:
+        throttle.ensure(session, MAIL)
+        throttle.set_limits(session, MAIL, rate=RATE, quota=-1, sent_24h=0)
+        told = [
+            queries.seconds_left(session, session.get_one(Run, run), load.learners)
+            for run, load in zip(runs, loads, strict=True)
+        ]
     for _ in runs:
         invocations.wake("", {})
     time.run()
@@ -123,6 +130,8 @@ def test_twenty_runs_share_the_rate_and_small_ones_end_early(
     assert speed(sent) >= ENOUGH * RATE
     with database.scope() as session:
         seconds = [((run.ended_at or NOON) - NOON).total_seconds() for run in map(partial(session.get_one, Run), runs)]
+    for foretold, took in zip(told, seconds, strict=True):
+        assert abs(foretold - took) <= 1 + 0.2 * took, "the end that pages tell"
     large, mine, bens, cleos = seconds[0], seconds[1:18], seconds[18], seconds[19]
     assert max(mine) < 0.6 * large, "runs of one person take turns"
     assert bens < 7, "180 recipients, a third of the rate or more"

@@ -12,13 +12,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
-from chalicelib.delivery import details, plan, sources, throttle
+from chalicelib.delivery import details, plan, sources, throttle, turns
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.models import BAD, EMPTY, EXCLUDED, MAIL, Message, Run
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.render import Renderer
 from chalicelib.workflows.models import Workflow
 
+#: Whose runs take turns with a form that is no run yet: everybody's.
+NOBODY_YET = 0
 #: Learners left out are listed up to this number; the counts are of all.
 MAX_LISTED = 500
 #: A Lambda function answers with 6 MB at most.
@@ -94,13 +96,15 @@ def receipt(
     counts = plan.tally(session, audience)
     recipients = counts.get("", 0)
     lane, closed_reason = throttle.look_closely(session, MAIL)
+    cost = order.recipients(recipients)
+    served = turns.before_end(session, MAIL, NOBODY_YET, cost)
     return Receipt(
         total=sum(counts.values()),
         recipients=recipients,
-        cost=order.recipients(recipients),
+        cost=cost,
         counts={reason: count for reason, count in counts.items() if reason},
         left_out=_left_out(session, audience) if sum(counts.values()) > recipients else [],
-        seconds=throttle.seconds_for(lane, clock.now(), order.recipients(recipients), throttle.limits(MAIL)),
+        seconds=throttle.seconds_for(lane, clock.now(), served, throttle.limits(MAIL)),
         quota_left=lane.quota_left(),
         samples=_samples(session, _audience(found, action, order, text, full=True), text) if recipients else [],
         lane_closed_reason=closed_reason,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.accounts.models import User
-from chalicelib.delivery import copies, throttle
+from chalicelib.delivery import copies, throttle, turns
 from chalicelib.delivery.models import ENDED, UNKNOWN, MailEvent, Message, Run, Suppression
 from chalicelib.delivery.render import Rendered, Renderer
 
@@ -135,9 +135,10 @@ def totals(session: Session, run_id: int) -> Totals:
 
 
 def seconds_left(session: Session, found: Run, left: int) -> float:
-    """Return how long the `left` messages of the run still take, if it has its lane for itself."""
+    """Return how long the `left` messages of the run still take, with what others send meanwhile."""
     lane = throttle.look(session, found.lane)
-    return throttle.seconds_for(lane, clock.now(), left * found.cost, throttle.limits(found.lane))
+    served = turns.before_end(session, found.lane, found.user_id or -found.id, left * found.cost, found.id)
+    return throttle.seconds_for(lane, clock.now(), served, throttle.limits(found.lane))
 
 
 @dataclass(frozen=True)
