@@ -12,7 +12,7 @@ from chalicelib.actions.surveys import jobs as answer_jobs
 from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
 from chalicelib.database import waking
-from chalicelib.delivery import feedback, lanes, repeats
+from chalicelib.delivery import feedback, lanes
 from chalicelib.delivery.archives import jobs as archive_jobs
 from chalicelib.delivery.carriers import carrier
 from chalicelib.delivery.letters import service as letters
@@ -21,7 +21,7 @@ from chalicelib.delivery.push import jobs as push_jobs
 from chalicelib.delivery.send import Sender
 from chalicelib.exchange import jobs as exchange_jobs
 from chalicelib.logs import logger
-from chalicelib.schedules import due, jobs
+from chalicelib.schedules import due, jobs, kinds
 from chalicelib.tables import changes as table_jobs
 from chalicelib.tables.history import jobs as history_jobs
 from chalicelib.tables.uploads import jobs as upload_jobs
@@ -42,7 +42,7 @@ JOB_MODULES = (
     image_jobs,
     notice_jobs,
     push_jobs,
-    repeats,
+    kinds,
     table_jobs,
     upload_jobs,
     workflow_jobs,

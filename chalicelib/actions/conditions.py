@@ -21,6 +21,7 @@ from chalicelib.actions.service import MAX_DESCRIPTION_LENGTH
 from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
 from chalicelib.formulas.words import words
+from chalicelib.schedules import needs
 from chalicelib.tables import names
 from chalicelib.workflows import namespace
 from chalicelib.workflows.queries import attributes
@@ -178,8 +179,13 @@ def delete(
             action.text, f"k{condition.id}", keeps_content=bool(keeps_content), output=output
         )  # fmt: skip
         service.write(session, user_id, action, changed)
+    needs.lose(session, action.workflow_id, {f"k{condition.id}"}, _gone(condition))
     condition.deleted_at = clock.now()
     _record(session, "condition_deleted", user_id, action, condition)
+
+
+def _gone(condition: Condition) -> str:
+    return f"The condition “{condition.name}”, of which its subject speaks, was deleted."
 
 
 def restore(session: Session, user_id: int, action: Action, condition: Condition, columns: Columns) -> None:
@@ -187,6 +193,7 @@ def restore(session: Session, user_id: int, action: Action, condition: Condition
 
     Raises errors.Invalid as `copy` does.
     """
+    needs.regain(session, action.workflow_id, _gone(condition))
     taken = {one.name for one in _room(session, action)} | {one.name for one in columns.values()}
     if condition.name in taken:
         condition.name = names.unused(condition.name, taken)

@@ -38,10 +38,17 @@ def names(
     )  # fmt: skip
 
 
-def labels(session: Session, workflow_id: int) -> dict[int, str]:
-    """Return the names of the workflow's messages by id, in the order of the alphabet."""
+def labels(session: Session, workflow_id: int, kinds: Iterable[Kind] = KINDS) -> dict[int, str]:
+    """Return the names of the workflow's messages (of some kinds) by id, in the order of the alphabet."""
     query = sa.select(Action.id, Action.name).where(Action.workflow_id == workflow_id, Action.deleted_at.is_(None))
+    query = query.where(Action.kind.in_(list(kinds)))
     return dict(session.execute(query.order_by(Action.name, Action.id)).all())
+
+
+def kinds(session: Session, workflow_id: int) -> dict[int, str]:
+    """Return the kinds of the workflow's messages and forms by id."""
+    query = sa.select(Action.id, Action.kind).where(Action.workflow_id == workflow_id, Action.deleted_at.is_(None))
+    return dict(session.execute(query).all())
 
 
 def used(action: Action) -> set[str]:

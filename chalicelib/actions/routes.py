@@ -17,6 +17,7 @@ from chalicelib.actions.language import TemplateError
 from chalicelib.actions.models import Action
 from chalicelib.actions.preview import Learner
 from chalicelib.formulas import builder
+from chalicelib.schedules import needs, plans
 from chalicelib.web.page import page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, data, redirect, render
@@ -208,12 +209,17 @@ def _places(error: errors.Invalid) -> list[dict[str, Any]]:
 def show_action_settings(request: Request, action_id: int) -> Answer:
     """Show name, description, and what else can be done with the message."""
     action = service.get(request.session, request.workflow.id, action_id)
-    return _settings(action, {}, {})
+    return _settings(request, action, {}, {})
 
 
-def _settings(action: Action, problems: dict[str, str], form: dict[str, str], status: int = 200) -> Answer:
-    seal = seals.seal(service.shown(action))
-    return render("actions/settings.html", status=status, action=action, problems=problems, form=form, seal=seal)
+def _settings(
+    request: Request, action: Action, problems: dict[str, str], form: dict[str, str], status: int = 200
+) -> Answer:  # fmt: skip
+    schedules = plans.named(needs.using(request.session, request.workflow.id, {f"m{action.id}"}))
+    return render(
+        "actions/settings.html", status=status, action=action, problems=problems, form=form,
+        seal=seals.seal(service.shown(action)), schedules=schedules,
+    )  # fmt: skip
 
 
 @page(bp, ACTION + "/settings", method="POST", role=WorkflowRole.EDITOR)
@@ -227,9 +233,11 @@ def rename_action(request: Request, action_id: int) -> Answer:
             seen=request.form.get("seen"),
         )  # fmt: skip
     except errors.Invalid as error:
-        return _settings(action, error.fields, form, error.status)
+        return _settings(request, action, error.fields, form, error.status)
     except seals.Stale as error:  # the next save is meant to go over what is told now, so the old seal goes
-        return _settings(action, error.fields, form | {"seen": seals.seal(service.shown(action))}, error.status)
+        return _settings(
+            request, action, error.fields, form | {"seen": seals.seal(service.shown(action))}, error.status
+        )
     return redirect("actions.show_action", workflow_id=request.workflow.id, action_id=action.id, flash="Saved.")
 
 
@@ -248,9 +256,10 @@ def copy_action(request: Request, action_id: int) -> Answer:
 def delete_action(request: Request, action_id: int) -> Answer:
     """Put the message aside, with an undo in what follows."""
     action = service.get(request.session, request.workflow.id, action_id)
-    service.delete(request.session, request.user.id, action)
+    schedules = service.delete(request.session, request.user.id, action)
     undo = url_for("actions.restore_action", workflow_id=request.workflow.id, action_id=action.id)
-    flash = Flash(f"“{action.name}” is deleted. What it sent stays under Activity.", undo_url=undo)
+    told = " ".join(filter(None, [f"“{action.name}” is deleted. What it sent stays under Activity.", schedules]))
+    flash = Flash(told, undo_url=undo)
     return redirect("actions.list_actions", workflow_id=request.workflow.id, flash=flash)
 
 

@@ -22,6 +22,7 @@ from chalicelib.actions.surveys import service as surveys
 from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
 from chalicelib.formulas.words import words
+from chalicelib.schedules import needs, plans
 from chalicelib.workflows.models import Workflow
 
 MAX_NAME_LENGTH = 1024
@@ -135,14 +136,27 @@ def copy(session: Session, user_id: int, action: Action) -> Action:
     return twin
 
 
-def delete(session: Session, user_id: int, action: Action) -> None:
-    """Put the message aside; `restore` takes it back. What was sent stays in the activity."""
+def delete(session: Session, user_id: int, action: Action) -> str:
+    """Put the message aside with its schedules; `restore` takes them back. What was sent stays in the activity.
+
+    Return a sentence about the schedules that go, or that rest because it is one of their steps; empty for none.
+    """
     action.deleted_at = clock.now()
     _record(session, "action_deleted", user_id, action)
+    gone = plans.go_with(session, user_id, action.workflow_id, action.deleted_at, action_id=action.id)
+    resting = needs.lose(session, action.workflow_id, {f"m{action.id}"}, _gone(action))
+    told = [f"Its schedules {plans.named(gone)} go with it."] if gone else []
+    return " ".join(told + ([f"{plans.named(resting)} can’t do without it and rests."] if resting else []))
+
+
+def _gone(action: Action) -> str:
+    return f"“{action.name}”, which it sends, was deleted."
 
 
 def restore(session: Session, user_id: int, action: Action) -> None:
-    """Take a deleted message back, under another name when its own is in use by now."""
+    """Take a deleted message back with its schedules, under another name when its own is in use by now."""
+    needs.regain(session, action.workflow_id, _gone(action))
+    plans.come_back(session, user_id, action.workflow_id, action.deleted_at, action_id=action.id)
     if _is_used(session, action.workflow_id, action.name, action.id):
         action.name = free_name(session, action.workflow_id, f"Copy of {action.name}")
     action.deleted_at = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -36,14 +36,26 @@ NEVER_SENT = (SKIPPED, CANCELLED, FAILED)
 BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 
 
+class Reaching(Protocol):
+    """An order or a run that a schedule may have asked for."""
+
+    @property
+    def schedule_id(self) -> int | None:
+        """The schedule."""
+
+    @property
+    def only_new(self) -> bool:
+        """Whether it is for those alone whom the schedule has not reached yet."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Audience:
     """What decides who gets a mail. `values` and `conditions` are those the text uses; the rest is not copied.
 
     Without `with_content` they only tell which mails are the same; nothing is copied, and a count costs less.
     With `addresses` the column must hold e-mail addresses; without, every row that is not excluded takes part.
-    `not_reached_by` leaves out those whom a run of this schedule has reached. `left_out` are values of the column
-    `to_column_id`: every row with one of them is excluded.
+    `not_reached_by`, a schedule and an action: those whom the one has reached with the other do not take part.
+    `left_out` are values of the column `to_column_id`: every row with one of them is excluded.
     """
 
     workflow_id: int
@@ -58,7 +70,7 @@ class Audience:
     leave_out_duplicates: bool = True
     label_column_id: int | None = None
     only_rows: Sequence[int] | sa.Select[int] | None = None
-    not_reached_by: int | None = None
+    not_reached_by: tuple[int, int] | None = None
     addresses: bool = True
     with_content: bool = True
 
@@ -71,6 +83,11 @@ class Audience:
             sa.column(f"c{key}", SQL_TYPES[self.columns[key].type] if key in self.columns else None) for key in ids
         ]  # fmt: skip
         return sa.table(f"w{self.workflow_id}", sa.column("row_id", sa.BigInteger), *parts, schema=LEARNERS)
+
+
+def only_new(order: Reaching, action_id: int) -> tuple[int, int] | None:
+    """Return what makes an audience one of those whom a schedule has not reached yet, if the order or run says so."""
+    return (order.schedule_id, action_id) if order.only_new and order.schedule_id is not None else None
 
 
 def rows(audience: Audience) -> sa.Subquery:
@@ -146,15 +163,17 @@ def _chosen(audience: Audience, found: sa.Select[Any], learners: sa.TableClause)
     if audience.filter:
         found = found.where(_holds(audience, audience.filter, learners))
     if audience.not_reached_by is not None:
-        found = found.where(sa.not_(_reached(audience.not_reached_by, learners)))
+        found = found.where(sa.not_(_reached(*audience.not_reached_by, learners)))
     if audience.only_rows is not None:
         found = found.where(learners.c.row_id.in_(audience.only_rows))
     return found
 
 
-def _reached(schedule_id: int, learners: sa.TableClause) -> sa.ColumnElement[bool]:
-    """Tell whether a run of the schedule has sent a message for the row, or is about to."""
-    by_schedule = sa.select(Run.id).where(Run.schedule_id == schedule_id)
+def _reached(schedule_id: int, action_id: int, learners: sa.TableClause) -> sa.ColumnElement[bool]:
+    """Tell whether a run of the action by the schedule has sent a message for the row, or is about to."""
+    by_schedule = sa.select(Run.id).where(
+        Run.schedule_id == schedule_id, Run.action_id == action_id, sa.not_(Run.is_forgotten)
+    )  # fmt: skip
     return sa.exists().where(
         Message.run_id.in_(by_schedule), Message.row_id == learners.c.row_id, Message.state.not_in(NEVER_SENT)
     )

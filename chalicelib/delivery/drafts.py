@@ -103,6 +103,26 @@ def form_of(draft: RunDraft) -> SendForm:
     return from_values(Values(draft.fields), draft.id, draft.left_out, attachments.arrived_files(draft))
 
 
+def begin(session: Session, user_id: int, action: Sendable, form: SendForm) -> RunDraft:
+    """Keep a form that says something already: what a schedule does, to change that."""
+    texts: dict[str, object] = {
+        name: getattr(form, name)
+        for name in (
+            "to_column_id", "to", "subject", "from_name", "reply_to", "cc", "bcc", "opens_column", "copies", "when",
+            "schedule", "stage", "version",
+        )
+    }  # fmt: skip
+    ticks = (
+        "exclude", "track_opens", "track_clicks", "leave_out_bad", "leave_out_duplicates", "send_empty", "as_links",
+        "wants_snapshot",
+    )  # fmt: skip
+    draft = _new(session, user_id, action, form.draft)
+    draft.fields = {name: ["" if value is None else str(value)] for name, value in texts.items()}
+    draft.fields |= {name: ["1"] for name in ticks if getattr(form, name)}
+    draft.left_out, draft.attached = sorted(form.left_out), list(form.attached)
+    return draft
+
+
 def leave_out(draft: RunDraft, *, shown: Iterable[str], out: Iterable[str]) -> None:
     """Leave out the values `out`; others of the `shown` ones are not left out any more.
 
@@ -117,8 +137,9 @@ def leave_out(draft: RunDraft, *, shown: Iterable[str], out: Iterable[str]) -> N
 
 
 def unfinished(session: Session, user_id: int, action_id: int) -> list[RunDraft]:
-    """Return the user's own drafts of an action, the latest first."""
+    """Return the user's own drafts of an action, the latest first; none of those that change a schedule."""
     query = sa.select(RunDraft).where(RunDraft.user_id == user_id, RunDraft.action_id == action_id)
+    query = query.where(sa.not_(RunDraft.fields.has_key("schedule")))
     return list(session.scalars(query.order_by(RunDraft.updated_at.desc()).limit(MAX_OFFERED)))
 
 

@@ -25,6 +25,8 @@ LOCAL_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 #: More values than this are a filter's work.
 MAX_LEFT_OUT = 100_000
 LATER, AGAIN = "later", "again"
+#: The form changes what a schedule does.
+EDIT = "edit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,8 @@ class SendForm:
     """The fields as they are shown: text as typed, so that a refused form keeps it. No kind of action has all of them.
 
     `draft` names the form, so that it is kept under this name and sending it twice is one run. `left_out` comes from
-    the list of values; it counts only with `exclude`. `also` are the columns that this list shows beside them.
+    the list of values; it counts only with `exclude`. `also` are the columns that this list shows beside them. With
+    `schedule` it changes what that does, at its `stage`, as it was at `version`.
     """
 
     draft: str = ""
@@ -63,6 +66,9 @@ class SendForm:
     when: str = "now"
     due_at: str = ""
     repeat: RepeatForm = field(default_factory=RepeatForm)
+    schedule: int | None = None
+    stage: int = 0
+    version: int = 0
 
     @property
     def without(self) -> tuple[str, ...]:
@@ -112,8 +118,10 @@ def from_values(
         opens_column=values.get("opens_column"), send_empty=values.checked("send_empty"),
         as_links=values.checked("as_links"), wants_notice=values.checked("wants_notice"),
         expected=_number(values.get("expected")), typed=values.get("typed"),
-        when=values.get("when") if values.get("when") in {LATER, AGAIN} else "now", due_at=values.get("due_at"),
+        when=values.get("when") if values.get("when") in {LATER, AGAIN, EDIT} else "now", due_at=values.get("due_at"),
         repeat=repeat_forms.from_values(values) if "r_every" in values else RepeatForm(),
+        schedule=_number(values.get("schedule")), stage=_number(values.get("stage")) or 0,
+        version=_number(values.get("version")) or 0,
     )  # fmt: skip
 
 
@@ -175,6 +183,11 @@ def moment(text: str, time_zone: str) -> datetime:
             continue
     message = "Choose the day and the time."
     raise errors.Invalid(message, {"due_at": message})
+
+
+def editing(form: SendForm, schedule: int, stage: int, version: int) -> SendForm:
+    """Return the form as one that changes what a schedule does at a stage."""
+    return replace(form, draft=new_id(), when=EDIT, schedule=schedule, stage=stage, version=version)
 
 
 def without_time(form: SendForm) -> SendForm:

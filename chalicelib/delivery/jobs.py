@@ -17,17 +17,19 @@ from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import Kind
 from chalicelib.aws.mailer import Closed, InDoubt, NotSent, Refused
-from chalicelib.delivery import doubt, notes, plan, repeats, service, snapshots, sources, throttle
+from chalicelib.delivery import doubt, notes, plan, service, snapshots, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
 from chalicelib.delivery.carriers import Carrier, carrier
 from chalicelib.delivery.compose import Attached, Head, compose
-from chalicelib.delivery.models import MAIL, Run
+from chalicelib.delivery.models import FAILED, MAIL, Run
 from chalicelib.delivery.push import service as pushing
 from chalicelib.delivery.render import Rendered, Renderer
 from chalicelib.delivery.reporting import service as reporting
 from chalicelib.delivery.smtp import Later
+from chalicelib.schedules import doing
 from chalicelib.schedules import service as schedules
 from chalicelib.schedules.jobs import Task, job
+from chalicelib.schedules.operations import Outcome
 from chalicelib.tables import store
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
@@ -64,7 +66,7 @@ def give_up(session: Session, payload: dict[str, Any]) -> None:
     """End a run whose planning is not tried any more."""
     run_id, reason = int(payload["run"]), "Planning this run failed again and again. Please start a new one."
     service.fail(session, run_id, reason)
-    repeats.failed(session, run_id, reason)
+    doing.run_ended(session, run_id, Outcome(FAILED, reason))
 
 
 @job(service.PLAN, given_up=give_up)
@@ -104,7 +106,7 @@ def _plan(run_id: int) -> int | None:
 def _fail(run_id: int, reason: str) -> None:
     with database.scope() as session:
         service.fail(session, run_id, reason)
-        repeats.failed(session, run_id, reason)
+        doing.run_ended(session, run_id, Outcome(FAILED, reason))
 
 
 @job(service.TEST)

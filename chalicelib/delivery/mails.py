@@ -8,11 +8,11 @@ from chalicelib import errors
 from chalicelib.actions.kinds import Kind
 from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.rubrics import unknown
-from chalicelib.delivery import attachments, forms, queries, repeat_forms, service
+from chalicelib.delivery import attachments, forms, queries, service
 from chalicelib.delivery.audience import Audience
 from chalicelib.delivery.forms import SendForm
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY, Run
-from chalicelib.delivery.order import Sendable
+from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.sources import Sources
 from chalicelib.delivery.words import COUNTED, spoken
 from chalicelib.tables import queries as tables
@@ -29,8 +29,15 @@ def confirm(request: Request, action: Sendable, form: SendForm) -> Run:
 
     Raises errors.Invalid with a message for each field that can't stay.
     """
-    order = form.order(request.user.time_zone)
-    return service.confirm(request.session, request.user.id, request.workflow, action, order)
+    return service.confirm(request.session, request.user.id, request.workflow, action, order(request, form))
+
+
+def order(request: Request, form: SendForm) -> SendOrder:
+    """Return the order.
+
+    Raises errors.Invalid when the column is not chosen, the time is none or too many are left out.
+    """
+    return form.order(request.user.time_zone)
 
 
 def check(request: Request, action: Sendable, found: Sources, form: SendForm) -> None:
@@ -39,7 +46,7 @@ def check(request: Request, action: Sendable, found: Sources, form: SendForm) ->
     Raises errors.Invalid with a message for each that can't stay.
     """
     del action
-    service.check(found, form.order(request.user.time_zone))
+    service.check(found, order(request, form))
 
 
 def audience(request: Request, action: Sendable, found: Sources, form: SendForm) -> Audience | None:
@@ -57,13 +64,12 @@ def summary(request: Request, action: Sendable, found: Sources, form: SendForm) 
     context: dict[str, Any] = {
         "receipt": None, "obstacle": "", "reasons": COUNTED, "unusable": 0, "duplicates": 0, "spoken": spoken,
         "groups": [], "unknown": [], "count": None, "total": None, "excluded": 0, "noun": "message",
-        **repeat_forms.shown(form.repeat, request.user.time_zone),
     }  # fmt: skip
     if not action.text.strip():
         return context | {"obstacle": "The message is empty. Write it first."}
     try:
-        order = forms.without_time(form).order(request.user.time_zone)
-        receipt = queries.receipt(request.session, request.workflow, action, order, found)
+        wanted = forms.without_time(form).order(request.user.time_zone)
+        receipt = queries.receipt(request.session, request.workflow, action, wanted, found)
     except errors.Invalid as error:
         return context | {"obstacle": error.message}
     groups = [
@@ -75,7 +81,7 @@ def summary(request: Request, action: Sendable, found: Sources, form: SendForm) 
         "receipt": receipt, "groups": groups, "unusable": unusable, "obstacle": _nobody(receipt),
         "duplicates": receipt.counts.get(DUPLICATE, 0), "unknown": _unknown(request, action, found),
         "count": receipt.recipients, "total": receipt.total, "excluded": receipt.excluded,
-        "people_in_copy": order.people_in_copy, "mail_size": _size(receipt, form),
+        "people_in_copy": wanted.people_in_copy, "mail_size": _size(receipt, form),
     }  # fmt: skip
 
 

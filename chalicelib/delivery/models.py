@@ -55,9 +55,9 @@ class Run(Base):
     the type of each column the text uses, `attributes` "a3" to the value and "m7" to a link's token; `kind` is the
     action's, `details` what only runs of that kind need; `cost` is recipients per message; `needs_opens_column`: a
     column for the opens is made before the planning. `correlation_id` is the request's in which it was confirmed.
-    With `only_new` it goes only to those whom no earlier run of the same schedule has reached. `left_out` are
-    values of the column of addresses whose learners get nothing, `copies` says what those in copy get, `attached`
-    are files for everybody (see RunDraft).
+    With `only_new` it goes only to those whom no earlier run of the same schedule has reached, but for runs that are
+    forgotten (`is_forgotten`). `left_out` are values of the column of addresses whose learners get nothing, `copies`
+    says what those in copy get, `attached` are files for everybody (see RunDraft).
     With `wants_notice` whoever sent it gets a mail when it is done, asked for at `noticed_at`.
     `snapshot_size`: the bytes of the workflow as it was when the rows were read, once it is stored.
     """
@@ -111,6 +111,7 @@ class Run(Base):
     correlation_id: Mapped[str] = mapped_column(default="")
     schedule_id: Mapped[int | None] = mapped_column(index=True)
     only_new: Mapped[bool] = mapped_column(default=False, server_default="false")
+    is_forgotten: Mapped[bool] = mapped_column(default=False, server_default="false")
     wants_notice: Mapped[bool] = mapped_column(default=False, server_default="false")
     noticed_at: Mapped[datetime | None]
     left_out: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock
 from chalicelib.audit import service as audit
 from chalicelib.database.prepared import Prepared
-from chalicelib.delivery import throttle
+from chalicelib.delivery import throttle, wakeups
 from chalicelib.delivery.models import RANKS
 
 #: How many runs of a lane take turns in one slice; with more, each slice draws its own by lot.
@@ -211,7 +211,7 @@ _FINISH = text("""
       AND NOT EXISTS (SELECT 1 FROM ontask.message m WHERE m.lane = r.lane AND m.run_id = r.id
                       AND m.state IN ('held', 'queued', 'sending'))
       AND NOT EXISTS (SELECT 1 FROM ontask.message m WHERE m.lane = r.lane AND m.run_id = r.id AND m.state = 'waiting')
-    RETURNING r.id, r.workflow_id, r.action_id, r.user_id
+    RETURNING r.id, r.workflow_id, r.action_id, r.user_id, r.schedule_id
 """)
 
 
@@ -223,4 +223,6 @@ def finish(session: Session, lane: str = "", runs: Sequence[int] = ()) -> int:
             session, "run_done", workflow_id=run.workflow_id, user_id=run.user_id, action_id=run.action_id,
             run_id=run.id,
         )  # fmt: skip
+        if run.schedule_id is not None:
+            wakeups.run_ended(session, run.id, run.workflow_id)
     return len(ended)

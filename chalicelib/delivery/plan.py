@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.audit import service as audit
 from chalicelib.delivery import copies, sources, wakeups
-from chalicelib.delivery.audience import Audience, rows
+from chalicelib.delivery.audience import Audience, only_new, rows
 from chalicelib.delivery.models import (
     HELD,
     MAIL,
@@ -90,7 +90,7 @@ def audience_of(run: Run, found: sources.Sources) -> Audience:
         workflow_id=run.workflow_id, to_column_id=run.to_column_id, columns=found.columns, filter=run.filter,
         conditions=run.conditions, values=sorted(int(name[1:]) for name in run.value_types), skip_rows=run.skip_rows,
         left_out=run.left_out, leave_out_duplicates=run.leave_out_duplicates, time_zone=run.time_zone,
-        not_reached_by=run.schedule_id if run.only_new else None, addresses=run.lane == MAIL,
+        not_reached_by=only_new(run, run.action_id), addresses=run.lane == MAIL,
     )  # fmt: skip
 
 

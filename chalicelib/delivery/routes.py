@@ -18,9 +18,9 @@ from chalicelib.delivery import (
     drafts,
     forms,
     learners,
+    planning,
     queries,
     repeat_forms,
-    repeats,
     service,
     sources,
     ways,
@@ -30,7 +30,6 @@ from chalicelib.delivery.models import RunDraft
 from chalicelib.delivery.order import Sendable
 from chalicelib.delivery.push import tokens
 from chalicelib.delivery.reporting import pages as report_pages
-from chalicelib.schedules import crontab, plans
 from chalicelib.settings import settings
 from chalicelib.tables.history.words import size
 from chalicelib.web.page import page
@@ -94,17 +93,21 @@ def confirm_send(request: Request, action_id: int) -> Answer:
     form = _form(request, draft)
     try:
         with request.session.begin_nested():  # what is refused leaves nothing behind but the form
-            if form.when == forms.AGAIN:
-                answer = _repeat(request, action, form)
+            if form.when != "now":
+                answer = planning.keep(request, action, form, ways.of(action).order(request, form))
             else:
                 run = ways.of(action).confirm(request, action, form)
                 run.wants_notice = form.wants_notice
                 answer = redirect("delivery.show_run", workflow_id=request.workflow.id, run_id=run.id)
             drafts.drop(request.session, draft)
-    except errors.Invalid as error:
+    except (errors.Invalid, errors.Conflict) as error:
         _keep_token(request, action, form)
         found = sources.read(request.session, request.workflow.id, action.id)
-        shown = _who if _step(request) == WHO and not error.fields.keys() & _of_first_step(action) else _page
+        shown = (
+            _who
+            if _step(request) == WHO and not getattr(error, "fields", {}).keys() & _of_first_step(action)
+            else _page
+        )
         subject: Any = draft if shown is _who else form
         answer = shown(request, action, found, subject, error)
         answer.keep = True
@@ -125,16 +128,6 @@ def _keep_token(request: Request, action: Sendable, form: SendForm) -> None:
     except errors.Invalid:
         return
     tokens.put(request.session, action.id, form.token)
-
-
-def _repeat(request: Request, action: Sendable, form: SendForm) -> Answer:
-    wish = form.repeat.wish(request.user.time_zone)
-    order = replace(form.order(request.user.time_zone), only_new=form.repeat.only_new)
-    schedule = repeats.create(request.session, request.user.id, request.workflow, action, order, wish)
-    flash = f"“{schedule.name}” is on. Below is when it happens, and what comes of it."
-    return redirect(
-        "delivery.show_schedule", workflow_id=request.workflow.id, schedule_id=schedule.id, flash=flash
-    )  # fmt: skip
 
 
 @page(bp, SEND + "/prepare", method="POST", role=WorkflowRole.EDITOR)
@@ -265,7 +258,7 @@ def _form(request: Request, draft: RunDraft) -> SendForm:
 
 
 def _page(
-    request: Request, action: Sendable, found: sources.Sources, form: SendForm, error: errors.Invalid | None = None
+    request: Request, action: Sendable, found: sources.Sources, form: SendForm, error: errors.AppError | None = None
 ) -> Answer:  # fmt: skip
     columns = list(found.columns.values())
     soon = (clock.now() + timedelta(minutes=1)).astimezone(zone(request.user.time_zone))
@@ -278,14 +271,13 @@ def _page(
         max_files=attachments.MAX_FILES, max_bytes=attachments.max_bytes(),
         even_so=request.query.checked("even_so"),
         attributes=[one["name"] for one in found.attributes], sender=settings().mail_from,
-        unfinished=unfinished, repeat=form.repeat, every=repeat_forms.EVERY,
-        days=crontab.DAYS, notify=plans.NOTIFY, clock_changes=crontab.CLOCK_CHANGES, step="",
-        **_head(request, action, error), **_receipt(request, action, found, form),
+        unfinished=unfinished, repeat=form.repeat, step="", **repeat_forms.fields(),
+        **_head(request, action, form, error), **_receipt(request, action, found, form),
     )  # fmt: skip
 
 
 def _who(
-    request: Request, action: Sendable, found: sources.Sources, draft: RunDraft, error: errors.Invalid | None = None,
+    request: Request, action: Sendable, found: sources.Sources, draft: RunDraft, error: errors.AppError | None = None,
     *, look: choosing.Look | None = None, part: bool = False,
 ) -> Answer:  # fmt: skip
     """Show the second step; `part`: only the list and what comes of it."""
@@ -298,15 +290,18 @@ def _who(
         "delivery/_who.html" if part else "delivery/who.html", columns=list(found.columns.values()), look=look,
         page_of=choosing.page(request.session, among, form, look), item=found.columns[among.to_column_id], step=WHO,
         part=part,
-        **_head(request, action, error), **_receipt(request, action, found, form),
+        **_head(request, action, form, error), **_receipt(request, action, found, form),
     )  # fmt: skip
 
 
-def _head(request: Request, action: Sendable, error: errors.Invalid | None) -> dict[str, Any]:
+def _head(
+    request: Request, action: Sendable, form: SendForm, error: errors.AppError | None
+) -> dict[str, Any]:  # fmt: skip
     return {
-        "status": 422 if error else 200, "problems": error.fields if error else {}, "live": False,
+        "status": 422 if error else 200, "problems": getattr(error, "fields", {}), "live": False,
         "alert": error.message if error else "", "before": queries.sent_lately(request.session, action.id),
         "undo_seconds": settings().undo_seconds, "problem_names": _problem_names(action),
+        "changing": planning.changing(request, form),
     }  # fmt: skip
 
 
@@ -320,8 +315,9 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: S
         "action": action, "form": form, "fields": way.FIELDS,
         "summary": way.SUMMARY, "zone": request.user.time_zone,
         "is_kept": request.method == "POST" or bool(request.query.get("draft")),
-        "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER), **shown,
-        "asks_number": form.when != forms.AGAIN and service.asks_number(shown["count"] or 0),
+        "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER),
+        **repeat_forms.shown(form.repeat, request.user.time_zone), **shown,
+        "asks_number": form.when == "now" and service.asks_number(shown["count"] or 0),
     }  # fmt: skip
 
 

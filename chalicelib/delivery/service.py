@@ -15,7 +15,7 @@ from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
 from chalicelib.audit import service as audit
 from chalicelib.delivery import attachments, details, plan, sources, throttle, wakeups
-from chalicelib.delivery.audience import Audience
+from chalicelib.delivery.audience import Audience, only_new
 from chalicelib.delivery.models import (
     BAD,
     BY_LANE,
@@ -178,7 +178,7 @@ def _check_audience(
         workflow_id=workflow.id, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
         columns=found.columns, filter=action.filter, skip_rows=order.skip_rows,
         left_out=order.left_out, leave_out_duplicates=order.leave_out_duplicates,
-        not_reached_by=order.schedule_id if order.only_new else None, conditions=draft.conditions,
+        not_reached_by=only_new(order, action.id), conditions=draft.conditions,
         values=draft.value_ids, with_content=False,
     )  # fmt: skip
     counts = plan.tally(session, audience)
@@ -283,6 +283,8 @@ def _cancel(session: Session, run: Run) -> None:
         execution_options={"synchronize_session": False},
     )
     run.state, run.ended_at, run.paused_by, run.pause_reason = CANCELLED, now, "", ""
+    if run.schedule_id is not None:
+        wakeups.run_ended(session, run.id, run.workflow_id)
 
 
 def make_opens_column(session: Session, run_id: int) -> None:
@@ -309,6 +311,26 @@ def fail(session: Session, run_id: int, reason: str) -> None:
     audit.record(
         session, "run_failed", workflow_id=run.workflow_id, action_id=run.action_id, run_id=run.id, reason=reason
     )  # fmt: skip
+
+
+def refuse(
+    session: Session, user_id: int, workflow: Workflow, action: Sendable, token: str, schedule_id: int, reason: str
+) -> Run:  # fmt: skip
+    """Add a run that failed before it began, so that there is a record of it."""
+    now = clock.now()
+    run = Run(
+        workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=token, kind=action.kind, state=FAILED,
+        subject="", text=action.text, filter=action.filter, time_zone=workflow.time_zone, to_column_id=0,
+        pause_reason=reason, created_at=now, ended_at=now, correlation_id=logs.correlation_id(),
+        schedule_id=schedule_id,
+    )  # fmt: skip
+    session.add(run)
+    session.flush()
+    audit.record(
+        session, "run_failed", workflow_id=run.workflow_id, user_id=user_id, action_id=run.action_id, run_id=run.id,
+        reason=reason,
+    )  # fmt: skip
+    return run
 
 
 def retry_failed(session: Session, user_id: int, run: Run) -> int:

@@ -13,6 +13,8 @@ from chalicelib.delivery.models import Lane
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
 
+ENDED = "delivery.ended"
+
 
 def wake(session: Session, lane: str, delay_seconds: float = 0) -> None:
     """Have the lane served after the commit, or after a delay: by the queue up to 15 minutes, else by an alarm."""
@@ -27,3 +29,8 @@ def wake(session: Session, lane: str, delay_seconds: float = 0) -> None:
         .where(Lane.name == lane, or_(Lane.wake_at.is_(None), Lane.wake_at < clock.now(), Lane.wake_at > at))
         .values(wake_at=at)
     )
+
+
+def run_ended(session: Session, run_id: int, workflow_id: int) -> None:
+    """Have the schedule that has begun the run told that it is over."""
+    schedules.enqueue(session, ENDED, {"run": run_id}, workflow_id=workflow_id)

@@ -10,6 +10,7 @@ from chalicelib.delivery.audience import Audience
 from chalicelib.delivery.forms import SendForm
 from chalicelib.delivery.models import Run
 from chalicelib.delivery.push import pages as pushes
+from chalicelib.delivery.repeats import Order
 from chalicelib.delivery.reporting import pages as reports
 from chalicelib.delivery.sources import Sources
 from chalicelib.web.request import Request
@@ -23,6 +24,9 @@ class Way(Protocol):
 
     def confirm(self, request: Request, action: Any, form: SendForm) -> Run:
         """Start the run, or raise errors.Invalid with a message for each field that can't stay."""
+
+    def order(self, request: Request, form: SendForm) -> Order:
+        """Return the order, or raise errors.Invalid when the form makes none."""
 
     def check(self, request: Request, action: Any, found: Sources, form: SendForm) -> None:
         """Check the fields alone; raise errors.Invalid with a message for each that can't stay."""

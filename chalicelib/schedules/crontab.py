@@ -58,18 +58,15 @@ def moments(expression: str, after: datetime, time_zone: str, until: datetime | 
 
 
 def words(expression: str) -> str:
-    """Say the expression in words, such as "At 08:30 on Monday"."""
+    """Say the expression in words, such as "At 08:30 on Monday"; none is "Once"."""
     from cronsim import CronSim
+
+    if not expression:
+        return "Once"
 
     return str(CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC)).explain())
 
 
-def daily(hour: int, minute: int, weekdays: Sequence[int] = ()) -> str:
-    """Return the crontab of a time of the day, on some days of the week only (0 is Monday) when any are given."""
-    days = ",".join(str((day + 1) % 7) for day in sorted(set(weekdays))) or "*"
-    return f"{minute} {hour} * * {days}"
-
-
-def monthly(hour: int, minute: int, day: int) -> str:
-    """Return the crontab of a time on one day of each month."""
-    return f"{minute} {hour} {day} * *"
+def weekdays(days: Sequence[int]) -> str:
+    """Return the last field of a crontab for days of the week, of which 0 is Monday."""
+    return ",".join(str(day) for day in sorted({(day + 1) % 7 for day in days})) or "*"

@@ -15,7 +15,7 @@ from chalicelib.delivery import drafts, throttle
 from chalicelib.delivery import due as delivery
 from chalicelib.delivery.letters import service as letters
 from chalicelib.exchange import service as exchange
-from chalicelib.schedules import plans, service
+from chalicelib.schedules import occurrences, service
 from chalicelib.schedules.models import DONE, FAILED, Job
 from chalicelib.settings import settings
 from chalicelib.tables.history import versions
@@ -30,7 +30,7 @@ def run_due() -> None:
     with database.scope() as session:
         for job_id in service.due_jobs(session):
             service.wake(session, settings().jobs_queue, {"job": job_id})
-        plans.begin_due(session)
+        occurrences.begin_due(session)
         following = service.next_due(session)
         if following is not None:
             service.alarm(session, following)

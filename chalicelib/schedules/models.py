@@ -43,11 +43,13 @@ SKIPPED = "skipped"
 
 
 class Schedule(Base):
-    """Something that is done again and again: `kind` is the job that does it once, `payload` what it is told.
+    """Something that is done at a time, or again and again: `kind` names its operation, `payload` what that is told.
 
-    `crontab` is read in `time_zone`. `next_at` is null while the schedule rests: switched off by somebody (`off`),
-    after too many failures (`blocked`, `problem` says why) or past `until` (`over`). `notify`: whom to tell,
-    see `plans`. `version` counts what people saved.
+    `crontab` is read in `time_zone`, from `starts_at` on; without one it is done once, at `starts_at`. `steps` are done
+    one after the other when all before went well: each has a `kind`, an `action_id` and a `payload`. `next_at` is null
+    while the schedule rests: switched off by somebody (`off`), after `max_failures` in a row or because it can't be
+    done (`blocked`, `problem` says why), or with no time to come (`over`). `notify`: when to tell the owner and
+    `addresses`, see `plans`. `version` counts what people saved.
     """
 
     __tablename__ = "schedule"
@@ -55,15 +57,20 @@ class Schedule(Base):
 
     id: Mapped[Id]
     workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), index=True)
-    action_id: Mapped[int] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"), index=True)
+    action_id: Mapped[int | None] = mapped_column(ForeignKey("action.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     kind: Mapped[str]
     name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="", server_default="")
     payload: Mapped[dict[str, Any]]
+    steps: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     crontab: Mapped[str]
     time_zone: Mapped[str]
+    starts_at: Mapped[datetime | None]
     until: Mapped[datetime | None]
     notify: Mapped[str]
+    addresses: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    max_failures: Mapped[int] = mapped_column(default=3, server_default="3")
     state: Mapped[str]
     problem: Mapped[str] = mapped_column(default="")
     next_at: Mapped[datetime | None]
@@ -73,7 +80,10 @@ class Schedule(Base):
 
 
 class Occurrence(Base):
-    """One time at which a schedule was due, and what came of it; a moment happens once."""
+    """One time at which a schedule was due, and what came of it; a moment happens once.
+
+    `run_id` is the run that it has begun, of the step number `step`; until that has ended the occurrence is running.
+    """
 
     __tablename__ = "occurrence"
     __table_args__ = (UniqueConstraint("schedule_id", "due_at"),)
@@ -83,5 +93,6 @@ class Occurrence(Base):
     due_at: Mapped[datetime]
     state: Mapped[str]
     run_id: Mapped[int | None]
+    step: Mapped[int] = mapped_column(default=0, server_default="0")
     message: Mapped[str] = mapped_column(default="")
     ended_at: Mapped[datetime | None]

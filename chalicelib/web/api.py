@@ -213,7 +213,7 @@ def _done(request: ApiRequest, declared: Declaration, params: dict[str, str], ra
     values = {name: _decoded(name, value) for name, value in params.items()}
     if declared.role is not None:
         workflow_id = values.pop("workflow_id")
-        _find_workflow(request, workflow_id, declared.role)
+        find_workflow(request, workflow_id, declared.role)
     request.body = _text(raw)
     request.json = _parsed(request, declared)
     key = request.headers.get("idempotency-key", "")
@@ -223,7 +223,11 @@ def _done(request: ApiRequest, declared: Declaration, params: dict[str, str], ra
     return repeats.once(request.session, user.id, key, asked, lambda: declared.view(request, **values))
 
 
-def _find_workflow(request: ApiRequest, workflow_id: int, role: WorkflowRole) -> None:
+def find_workflow(request: ApiRequest, workflow_id: int, role: WorkflowRole) -> None:
+    """Make it the request's workflow.
+
+    Raises errors.NotFound when the person may not see it, errors.Forbidden when the role is not enough.
+    """
     try:
         found = workflows.get_with_role(request.session, request.user.id, workflow_id, role)
     except errors.NotFound as error:

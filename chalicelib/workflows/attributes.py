@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, seals
 from chalicelib.audit import service as audit
+from chalicelib.schedules import needs
 from chalicelib.tables import names
 from chalicelib.workflows import namespace, uses
 from chalicelib.workflows.models import Attribute, Workflow
@@ -91,6 +92,7 @@ def delete(session: Session, user_id: int, workflow: Workflow, attribute_id: int
             f"“{attribute.name}” is used in {', '.join(found)}. Without it these messages can’t be sent until "
             "they are repaired."
         )
+    needs.lose(session, workflow.id, {f"a{attribute.id}"}, _gone(attribute))
     attribute.deleted_at = clock.now()
     _record(session, "attribute_deleted", user_id, attribute)
     return attribute
@@ -105,8 +107,13 @@ def restore(session: Session, user_id: int, workflow: Workflow, attribute_id: in
     if problem := namespace.taken(session, workflow.id, attribute.name):
         raise errors.Conflict(f"“{attribute.name}” can’t come back. {problem}")
     attribute.deleted_at = None
+    needs.regain(session, workflow.id, _gone(attribute))
     _record(session, "attribute_restored", user_id, attribute)
     return attribute
+
+
+def _gone(attribute: Attribute) -> str:
+    return f"The attribute “{attribute.name}” was deleted."
 
 
 def _checked(session: Session, workflow: Workflow, form: AttributeForm, but: str = "") -> tuple[str, str]:

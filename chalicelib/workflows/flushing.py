@@ -15,6 +15,7 @@ from chalicelib import clock, errors
 from chalicelib.accounts.models import User
 from chalicelib.audit import service as audit
 from chalicelib.delivery import service as delivery
+from chalicelib.schedules import plans
 from chalicelib.tables import names, store
 from chalicelib.tables import queries as tables
 from chalicelib.tables.history import versions
@@ -43,6 +44,7 @@ def losses(session: Session, workflow: Workflow) -> Losses:
     rows = parts.live(session, workflow.id)
     others = {table: len(found) for table, found in rows.items() if table not in _STAY}
     runs = delivery.scheduled(session, workflow.id)
+    others["schedule"] = len(plans.of_workflow(session, workflow.id))
     return Losses(workflow.row_count or 0, len(rows["column"]), others, len(runs))
 
 
@@ -74,6 +76,7 @@ def _flush(session: Session, user: User, workflow: Workflow, what: str) -> int:
         for run in delivery.scheduled(session, workflow.id):
             delivery.undo(session, user.id, run)
         gone = _set_aside(session, workflow)
+        gone["schedule"] = [one.id for one in plans.go_with(session, user.id, workflow.id, clock.now())]
         workflow.row_count = None
     service.touch(workflow)
     event = audit.record(
@@ -107,6 +110,8 @@ def take_back(session: Session, user: User, workflow: Workflow, event_id: int) -
     if event.type != "workflow_flushed":
         raise errors.NotFound
     _in_table(session, lambda: versions.restore(session, workflow, event.detail["version"], user.id))
+    for schedule_id in event.detail["gone"].get("schedule", []):
+        plans.restore(session, user.id, plans.get(session, workflow.id, schedule_id, in_trash=True, lock=True))
     for part in PARTS:
         if ids := event.detail["gone"].get(part.table):
             table = parts.table_of(part)

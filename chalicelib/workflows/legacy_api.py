@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
-from chalicelib.web.api import ApiRequest, answer, api, nothing, public_url
-from chalicelib.web.legacy import Refused
+from chalicelib.web.api import ApiRequest, answer, api, nothing
+from chalicelib.web.legacy import Refused, page
 from chalicelib.web.responses import Answer
 from chalicelib.workflows import api as workflows
 from chalicelib.workflows import queries, service
@@ -17,7 +16,6 @@ from chalicelib.workflows.models import Workflow
 
 LIST, ONE = "/api/v1/workflow/workflows", "/api/v1/workflow/{workflow_id}/rud"
 LOCK = "/api/v1/workflow/{workflow_id}/lock"
-DEFAULT_SIZE, MAX_SIZE = 100, 1000
 ANYTHING: Mapping[str, Any] = {"type": "object"}
 
 
@@ -37,23 +35,7 @@ def _of(request: ApiRequest, workflow: Workflow) -> dict[str, Any]:
 def list_legacy(request: ApiRequest) -> Answer:
     """List the workflows that the person may see."""
     cards = sorted(queries.cards(request.session, request.user.id), key=lambda card: card.id)
-    limit, offset = min(_number(request, "limit") or DEFAULT_SIZE, MAX_SIZE), _number(request, "offset")
-    rows = [_shown(request, card.id, card.name, card.description) for card in cards[offset : offset + limit]]
-    following = _link(request, limit, offset + limit) if offset + limit < len(cards) else None
-    previous = _link(request, limit, max(0, offset - limit)) if offset else None
-    return answer({"count": len(cards), "next": following, "previous": previous, "results": rows})
-
-
-def _number(request: ApiRequest, name: str) -> int:
-    """Return a number of the address; what is none counts as absent."""
-    written = request.query.get(name)
-    return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else 0
-
-
-def _link(request: ApiRequest, limit: int, offset: int) -> str:
-    others = {name: values for name, values in request.query.lists().items() if name not in {"limit", "offset"}}
-    own = {"limit": [str(limit)]} | ({"offset": [str(offset)]} if offset else {})
-    return public_url(f"{LIST}/?{urlencode({**others, **own}, doseq=True)}")
+    return page(request, LIST, cards, lambda card: _shown(request, card.id, card.name, card.description))
 
 
 @api("POST", LIST, summary="A new workflow", body=ANYTHING)

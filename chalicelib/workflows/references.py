@@ -128,6 +128,13 @@ class Part:
 #: What the next sending of a message begins with.
 _SEND_DEFAULTS = keys(to_column_id=one("c"), subject=written("text"), opens_column=digits("c"), also=each("c"))
 
+#: What is stored of each kind of scheduled work (see `schedules.operations`); it is in no copy of a workflow.
+SCHEDULED: dict[str, Walk] = {
+    "delivery.repeat": _SEND_DEFAULTS,
+    "delivery.report": keys(subject=written("text")),
+    "delivery.push": keys(item_column_id=one("c")),
+}
+
 #: What an imported message keeps for pages to come: the questions of a survey, the cells of a rubric, attached views.
 _KEPT = keys(
     questions=every(keys(column=one("c"), condition=one("k"))), rubric=every(keys(column=one("c"))),
@@ -191,12 +198,20 @@ def found_in(table: str, row: Mapping[str, Any], field: str) -> set[Reference]:
 
     Raises TemplateError when it is a text that can't be read.
     """
+    holders = _holders(table, row)
+    return found_by(holders[field], row[field]) if field in holders else set()
+
+
+def found_by(walk: Walk, value: Any) -> set[Reference]:
+    """Return what the walked value refers to.
+
+    Raises TemplateError when it is a text that can't be read.
+    """
     seen: set[Reference] = set()
 
     def note(reference: Reference) -> Reference:
         seen.add(reference)
         return reference
 
-    if field in (holders := _holders(table, row)):
-        holders[field](row[field], note)
+    walk(value, note)
     return seen

@@ -6,6 +6,7 @@ from chalice import Blueprint
 
 from chalicelib import errors, seals
 from chalicelib.accounts.roles import STAFF, WorkflowRole
+from chalicelib.schedules import plans
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, Flash, redirect, render
@@ -82,7 +83,10 @@ def show_settings(request: Request) -> Answer:
 
 def _settings(request: Request, problems: dict[str, str], form: dict[str, str], status: int = 200) -> Answer:
     seal = seals.seal(service.shown(request.workflow))
-    return render("workflows/settings.html", status=status, problems=problems, form=form, seal=seal)
+    schedules = plans.named(plans.of_workflow(request.session, request.workflow.id))
+    return render(
+        "workflows/settings.html", status=status, problems=problems, form=form, seal=seal, schedules=schedules
+    )  # fmt: skip
 
 
 @page(bp, "/workflows/{workflow_id}/settings", method="POST", role=WorkflowRole.EDITOR)

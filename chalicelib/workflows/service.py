@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, object_session
 from chalicelib import clock, errors, seals
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.audit import service as audit
+from chalicelib.schedules import plans
 from chalicelib.workflows import learners
 from chalicelib.workflows.models import Member, Workflow
 
@@ -105,11 +106,13 @@ def star(session: Session, user_id: int, workflow: Workflow) -> bool:
 def delete(session: Session, user_id: int, workflow: Workflow) -> None:
     """Move the workflow to the trash; `restore` takes it back within 30 days."""
     workflow.deleted_at = clock.now()
+    plans.go_with(session, user_id, workflow.id, workflow.deleted_at)
     audit.record(session, "workflow_deleted", workflow_id=workflow.id, user_id=user_id, name=workflow.name)
 
 
 def restore(session: Session, user_id: int, workflow: Workflow) -> None:
     """Take the workflow out of the trash, under another name when its own is in use by now."""
+    plans.come_back(session, user_id, workflow.id, workflow.deleted_at)
     workflow.name, workflow.deleted_at = free_name(session, user_id, workflow.name, workflow.id), None
     audit.record(session, "workflow_restored", workflow_id=workflow.id, user_id=user_id, name=workflow.name)
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib.actions.language import TemplateError
 from chalicelib.actions.language.syntax import Reference
+from chalicelib.schedules import needs
 from chalicelib.workflows import parts
 from chalicelib.workflows.models import Workflow
 from chalicelib.workflows.references import PARTS, found_in
@@ -29,6 +30,7 @@ def of(session: Session, workflow: Workflow, reference: Reference) -> list[str]:
     found = list(
         dict.fromkeys(words for table, row in _rows(session, workflow.id) for words in _uses(table, row, reference))
     )
+    found += [f"the schedule “{one.name}”" for one in needs.using(session, workflow.id, {reference})]
     if reference == f"c{workflow.learner_column_id}":
         found.append("the access of learners")
     return found

@@ -14,7 +14,7 @@ from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action, Condition
 from chalicelib.delivery import repeats
 from chalicelib.delivery.models import Run
-from chalicelib.schedules import due, jobs, plans
+from chalicelib.schedules import doing, due, jobs, occurrences, plans
 from chalicelib.schedules import service as schedules
 from chalicelib.schedules.models import Job, Occurrence, Schedule
 from chalicelib.workflows.models import Member, Workflow
@@ -40,7 +40,7 @@ def repeat(course: Course, *, only_new: bool = False, expression: str = DAILY, *
 def came_of(schedule_id: int) -> list[tuple[str, str]]:
     """State and message of each moment, the first one first."""
     with database.scope() as session:
-        return [(one.state, one.message) for one in reversed(plans.occurrences(session, schedule_id))]
+        return [(one.state, one.message) for one in reversed(occurrences.of_schedule(session, schedule_id))]
 
 
 def to_learners(ses: FakeSes) -> dict[str, int]:
@@ -51,7 +51,7 @@ def test_everybody_who_is_chosen_gets_it_each_time(make_course: MakeCourse, clou
     schedule = repeat(make_course(5))
     cloud.run(hours=3 * 24)
     assert set(to_learners(ses).values()) == {3}
-    assert came_of(schedule) == [("done", "")] * 3
+    assert came_of(schedule) == [("done", "5 mails sent.")] * 3
     first = min(ses.times)
     assert timedelta(0) <= first - first.replace(hour=18, minute=0, second=0, microsecond=0) < timedelta(minutes=1)
 
@@ -69,7 +69,11 @@ def test_each_learner_gets_it_only_once_when_that_was_asked(
     cloud.run(hours=48)
     assert set(to_learners(ses)) == {*(f"s{n}@uni.example" for n in range(1, 6)), "s9@uni.example"}
     assert set(to_learners(ses).values()) == {1}
-    assert came_of(schedule) == [("done", ""), ("done", ""), ("done", "There was nobody to send it to.")]
+    assert came_of(schedule) == [
+        ("done", "5 mails sent."),
+        ("done", "1 mail sent."),
+        ("done", "There was nobody to send it to."),
+    ]
 
 
 @pytest.mark.parametrize("wakeups", ["lost", "doubled", "stale"])
@@ -91,7 +95,7 @@ def test_when_all_alarms_were_lost_the_daily_round_finds_it_once(
     due.tidy()
     cloud.run(hours=1)
     assert set(to_learners(ses).values()) == {1}
-    assert came_of(schedule) == [("done", "")]
+    assert came_of(schedule) == [("done", "5 mails sent.")]
     cloud.run(hours=24)
     assert set(to_learners(ses).values()) == {2}
 
@@ -104,14 +108,14 @@ def test_a_moment_whose_worker_was_killed_anywhere_begins_one_run(
     frozen_clock.advance(hours=7)
     for _ in range(2):  # before the commit nothing was there, after it the moment is taken
         with database.scope() as session:
-            plans.begin_due(session)
+            occurrences.begin_due(session)
             session.rollback()
     with database.scope() as session:
-        plans.begin_due(session)
+        occurrences.begin_due(session)
     with database.scope() as session:
-        job_id = session.scalars(select(Job.id).where(Job.kind == repeats.REPEAT)).one()
+        job_id = session.scalars(select(Job.id).where(Job.kind == occurrences.BEGIN)).one()
         task = jobs.Task(job_id, None, None, session.get_one(Job, job_id).payload, 1)
-    repeats.begin(task)  # and killed before the job was marked as done
+    doing.begin(task)  # and killed before the job was marked as done
     cloud.run(hours=2)
     with database.scope() as session:
         assert len(session.scalars(select(Run).where(Run.schedule_id == schedule)).all()) == 1
@@ -122,12 +126,12 @@ def test_two_who_look_at_once_begin_a_moment_once(make_course: MakeCourse, cloud
     schedule = repeat(make_course(3))
     frozen_clock.advance(hours=7)
     with database.scope() as first:
-        plans.begin_due(first)
+        occurrences.begin_due(first)
         with database.scope() as second:
-            plans.begin_due(second)
+            occurrences.begin_due(second)
     with database.scope() as session:
         assert len(session.scalars(select(Occurrence).where(Occurrence.schedule_id == schedule)).all()) == 1
-        assert len(session.scalars(select(Job).where(Job.kind == repeats.REPEAT)).all()) == 1
+        assert len(session.scalars(select(Job).where(Job.kind == occurrences.BEGIN)).all()) == 1
 
 
 def test_a_moment_is_left_out_while_the_one_before_is_under_way(
@@ -138,7 +142,7 @@ def test_a_moment_is_left_out_while_the_one_before_is_under_way(
     with database.scope() as session:
         session.execute(update(Run).where(Run.schedule_id == schedule).values(state="paused"))
     cloud.run(hours=24)
-    assert came_of(schedule) == [("done", ""), ("skipped", "The sending before it is still under way.")]
+    assert came_of(schedule) == [("running", ""), ("skipped", doing.UNDER_WAY)]
     assert ses.mails()[OWNER] == 1, "whoever made it is told"
 
 
@@ -195,8 +199,8 @@ def fields(course: Course, **changed: Any) -> dict[str, Any]:
     start = {
         "to_column_id": course.columns["email"], "subject": "For {{ name }}", "from_name": "Ines", "cc": "", "bcc": "",
         "reply_to": OWNER, "leave_out_duplicates": "1", "opens_column": "", "when": "again", "due_at": "",
-        "draft": "a form", "r_name": "Weekly", "r_every": "week", "r_time": "08:30", "r_weekdays": "1", "r_day": "1",
-        "r_crontab": "", "r_start": "", "r_until": "", "r_only_new": "1", "r_notify": "error",
+        "draft": "a form", "r_name": "Weekly", "r_every": "week", "r_times": "08:30", "r_weekdays": "1", "r_days": "1",
+        "r_minutes": "0", "r_crontab": "", "r_start": "", "r_until": "", "r_only_new": "1", "r_notify": "error",
     }  # fmt: skip
     return {**start, **changed}
 
@@ -219,13 +223,19 @@ def test_it_is_made_on_the_send_page_and_said_in_words(course: Course, browser: 
     ("changed", "name", "hint"),
     [
         ({"r_name": " "}, "name", "Type a name"),
-        ({"r_name": "x" * 201}, "name", "at most 200 characters"),
+        ({"r_name": "x" * 1025}, "name", "at most 1024 characters"),
         ({"r_every": "crontab", "r_crontab": "99 * * * *"}, "crontab", "This is no crontab"),
         ({"r_every": "crontab", "r_crontab": "* * * * *"}, "crontab", "too often"),
-        ({"r_time": "noon"}, "time", "Write a time as 08:30."),
-        ({"r_every": "month", "r_day": "32"}, "day", "from 1 to 31"),
+        ({"r_times": "noon"}, "times", "Write times as 08:30"),
+        ({"r_times": "08:00, 14:30"}, "times", "the same minutes"),
+        ({"r_every": "hour", "r_minutes": "60"}, "minutes", "from 0 to 59"),
+        ({"r_every": "year", "r_months": ""}, "months", "at least one month"),
+        ({"r_addresses": "ines"}, "addresses", "Not an e-mail address: ines"),
+        ({"r_max_failures": "0"}, "max_failures", "from 1 to 20"),
+        ({"r_every": "month", "r_days": "32"}, "days", "from 1 to 31"),
         ({"r_weekdays": ""}, "weekdays", "Choose at least one day."),
-        ({"r_until": "2020-01-01T00:00"}, "until", "before the beginning"),
+        ({"r_until": "2020-01-01T00:00"}, "until", "over already"),
+        ({"r_start": "2027-05-01T00:00", "r_until": "2027-04-01T01:00"}, "until", "before the beginning"),
         ({"r_start": "2026-05-01T00:00", "r_until": "2026-05-01T01:00"}, "until", "before it happens"),
         ({"subject": "{{ nobody }}"}, "subject", "nobody"),
     ],
@@ -247,7 +257,7 @@ def test_it_is_switched_changed_deleted_and_brought_back(course: Course, browser
     browser.post(here, {"action": "off"})
     assert "It rests until somebody switches it on." in browser.get(here).body
     browser.post(here, {"action": "on"})
-    changed = {**fields(course), "action": "save", "version": "1", "r_every": "day", "r_time": "21:15"}
+    changed = {**fields(course), "action": "save", "version": "1", "r_every": "day", "r_times": "21:15"}
     assert browser.post(here, changed).status == 303
     assert "At 21:15 every day" in browser.get(here).body
     stale = browser.post(here, changed)

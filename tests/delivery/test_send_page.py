@@ -14,6 +14,7 @@ from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action
 from chalicelib.delivery.models import Message, Run
+from chalicelib.schedules.models import Schedule
 from chalicelib.workflows.models import Member, Workflow
 from tests.conftest import NOON, Browser, Clock, Page, make_user, signed_in
 from tests.factories import make_action, make_table
@@ -159,7 +160,7 @@ def test_a_time_is_read_in_the_zone_of_the_user(
     user.time_zone = "Australia/Sydney"
     session.flush()
     client.post(path(action), fields(columns, leave_out_bad="1", when="later", due_at="2026-03-03T09:00"))
-    assert session.scalars(select(Run)).one().due_at == datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
+    assert session.scalars(select(Schedule)).one().next_at == datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("due_at", ["", "tomorrow", "2026-03-02T11:59", "0001-01-01T00:00", "9999-99-99T00:00"])

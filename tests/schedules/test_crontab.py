@@ -24,8 +24,8 @@ def test_each_field_means_what_it_says() -> None:
     assert local("0 5 * * 0", friday, 2) == ["01-04 05:00", "01-11 05:00"]  # Sundays
     assert local("30 8 15 * *", friday, 2) == ["01-15 08:30", "02-15 08:30"]  # a day of the month
     assert local("0 9 1 6 *", friday, 1) == ["06-01 09:00"]  # a month
-    assert local(crontab.daily(7, 45, [0, 4]), friday, 3) == ["01-05 07:45", "01-09 07:45", "01-12 07:45"]
-    assert local(crontab.monthly(6, 0, 31), friday, 3) == ["01-31 06:00", "03-31 06:00", "05-31 06:00"]
+    assert local(f"45 7 * * {crontab.weekdays([0, 4])}", friday, 3) == ["01-05 07:45", "01-09 07:45", "01-12 07:45"]
+    assert local("0 6 31 * *", friday, 3) == ["01-31 06:00", "03-31 06:00", "05-31 06:00"]
 
 
 def test_an_hour_that_is_left_out_is_done_right_after_it_and_one_that_comes_twice_once() -> None:

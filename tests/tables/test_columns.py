@@ -349,7 +349,8 @@ def test_deleting_shows_every_use_and_widens_nothing(desk: Desk) -> None:
     desk.session.add(RubricCell(criterion_id=criterion.id, level="true", feedback=f"<p>{{{{ @c{quiz} }}}}</p>"))
     desk.session.add(
         Schedule(
-            workflow_id=desk.workflow.id, action_id=action.id, kind="x", name="Weekly", crontab="0 8 * * 1",
+            workflow_id=desk.workflow.id, action_id=action.id, kind="delivery.repeat", name="Weekly",
+            crontab="0 8 * * 1",
             payload={"to_column_id": desk.ids["email"], "subject": f"{{{{ @c{quiz} }}}} points"}, time_zone="UTC",
             notify="", state="off", **made,
         )
@@ -359,7 +360,7 @@ def test_deleting_shows_every_use_and_widens_nothing(desk: Desk) -> None:
     shown = plain(desk.page("quiz", "delete"))
     for words in (
         "the text of “Reminder”", "who gets “Reminder”", "the condition “low” of “Reminder”", "the column “twice”",
-        "the rubric of “Essay”", "the repeated sending “Weekly” fails each time",
+        "the rubric of “Essay”", "the schedule “Weekly” rests until it is repaired",
     ):  # fmt: skip
         assert words in shown
     answer = desk.post("quiz", "delete")

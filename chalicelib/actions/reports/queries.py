@@ -41,6 +41,11 @@ def attachments(session: Session, action_id: int) -> list[Attachment]:
     return list(session.scalars(query.order_by(Attachment.position, Attachment.id)))
 
 
+def with_view(session: Session, view_id: int) -> list[int]:
+    """Return the ids of the reports that have the view as a file."""
+    return list(session.scalars(sa.select(Attachment.action_id).where(Attachment.view_id == view_id)))
+
+
 def files(
     session: Session, action_id: int, workflow_id: int, columns: Columns, time_zone: str
 ) -> list[File]:  # fmt: skip

@@ -95,6 +95,18 @@ def change(
     return link
 
 
+def switch(session: Session, user_id: int, workflow: Workflow, action: Action, *, on: bool) -> None:
+    """Switch the link on or off and leave the rest. `action` must be locked.
+
+    Raises errors.Invalid when there is no link yet, or it can't be on.
+    """
+    link = find(session, action.id)
+    if link is None:
+        raise errors.Invalid("There is no link yet. Make one first.")
+    opens = link.open_from, link.open_until
+    change(session, user_id, workflow, action, LinkForm(on, *opens, link.column_id))
+
+
 def renew(session: Session, user_id: int, action: Action, token: str = "") -> str:
     """Give the link another address, or the old one back; return the one it had."""
     link = find(session, action.id, lock=True)

@@ -16,7 +16,7 @@ from chalicelib.delivery.sources import Sources
 from chalicelib.settings import settings
 from chalicelib.web.request import Request
 
-FIELDS = frozenset({"token", "item", "exclude", "due_at"})
+FIELDS = frozenset({"token", "item", "exclude", "due_at", "again"})
 SUMMARY = "delivery/push/_summary.html"
 
 
@@ -33,8 +33,15 @@ def confirm(request: Request, action: Any, form: SendForm) -> Run:
 
     Raises errors.Invalid with a message for each field that can't stay.
     """
-    order = replace(order_of(form), due_at=form.moment(request.user.time_zone))
-    return service.confirm(request.session, request.user.id, request.workflow, action, order)
+    return service.confirm(request.session, request.user.id, request.workflow, action, order(request, form))
+
+
+def order(request: Request, form: SendForm) -> PushOrder:
+    """Return the order.
+
+    Raises errors.Invalid when its time is none.
+    """
+    return replace(order_of(form), due_at=form.moment(request.user.time_zone))
 
 
 def check(request: Request, action: Any, found: Sources, form: SendForm) -> None:
@@ -43,7 +50,7 @@ def check(request: Request, action: Any, found: Sources, form: SendForm) -> None
     Raises errors.Invalid with a message for each that can't stay.
     """
     tokens.check(form.token.strip())
-    service.check(request.session, action, found, replace(order_of(form), due_at=form.moment(request.user.time_zone)))
+    service.check(request.session, action, found, order(request, form))
 
 
 def audience(request: Request, action: Any, found: Sources, form: SendForm) -> Audience | None:

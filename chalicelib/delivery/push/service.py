@@ -16,7 +16,7 @@ from chalicelib.actions.language import tables
 from chalicelib.actions.reports import rows as report_rows
 from chalicelib.actions.targets import Target
 from chalicelib.delivery import plan, service, sources
-from chalicelib.delivery.audience import Audience, rows
+from chalicelib.delivery.audience import Audience, only_new, rows
 from chalicelib.delivery.models import HELD, PUSH, RANKS, SCHEDULED, Message, Run
 from chalicelib.delivery.order import Sendable
 from chalicelib.delivery.push import tokens
@@ -46,8 +46,8 @@ class Pushable(Sendable, Protocol):
 class PushOrder:
     """A filled-in form. `left_out` are values of the column `item_column_id` whose learners are left out.
 
-    `also` are the columns that were looked at beside it, when `exclude` asked for that; `expected` and `typed` are as
-    in SendOrder.
+    `also` are the columns that were looked at beside it, when `exclude` asked for that; `expected`, `typed`,
+    `schedule_id` and `only_new` are as in SendOrder.
     """
 
     item_column_id: int | None = None
@@ -60,6 +60,8 @@ class PushOrder:
     wants_snapshot: bool = False
     expected: int | None = None
     typed: str | None = None
+    schedule_id: int | None = None
+    only_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _audience(
         time_zone=workflow.time_zone, filter=None if everybody else action.filter,
         conditions=text.conditions if text else (),
         values=text.value_ids if text else (), left_out=order.left_out, leave_out_duplicates=False, addresses=False,
-        only_rows=only_rows,
+        only_rows=only_rows, not_reached_by=only_new(order, action.id),
     )  # fmt: skip
 
 
@@ -204,7 +206,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Pushable
     check(session, action, found, order)
     made = draft(session, workflow, action, order)
     if not made.count and not order.due_at:
-        raise errors.Invalid("There is nobody to send an object for. Look at the filter and at who is left out.")
+        raise service.Nobody("There is nobody to send an object for. Look at the filter and at who is left out.")
     if is_report(action) and made.samples[0].problem:
         raise errors.Invalid(made.samples[0].problem)
     service.check_number(made.count, order.expected, order.typed)
@@ -218,7 +220,8 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Pushable
         bcc=[], skip_rows=[], left_out=list(order.left_out), leave_out_duplicates=False, track_opens=False,
         track_clicks=False, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
-        correlation_id=logs.correlation_id(), wants_snapshot=order.wants_snapshot,
+        correlation_id=logs.correlation_id(), schedule_id=order.schedule_id, only_new=order.only_new,
+        wants_snapshot=order.wants_snapshot,
     )  # fmt: skip
     return service.start(session, action, run, defaults_of(run, order), None if is_report(action) else made.count)
 

@@ -30,6 +30,7 @@ class ReportOrder:
     wants_snapshot: bool = False
     due_at: datetime | None = None
     token: str = ""
+    schedule_id: int | None = None
 
     @property
     def cost(self) -> int:

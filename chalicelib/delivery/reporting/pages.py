@@ -10,12 +10,16 @@ from chalicelib.delivery.forms import SendForm
 from chalicelib.delivery.models import Run
 from chalicelib.delivery.order import Sendable
 from chalicelib.delivery.reporting import service
-from chalicelib.delivery.reporting.forms import order_of
+from chalicelib.delivery.reporting.forms import ReportOrder, order_of
 from chalicelib.delivery.sources import Sources
 from chalicelib.web.request import Request
 from chalicelib.web.responses import Answer, document
 
-FIELDS = frozenset({"to", "subject", "from_name", "reply_to", "cc", "bcc", "files", "as_links", "send_empty", "due_at"})
+FIELDS = frozenset(
+    {
+        "to", "subject", "from_name", "reply_to", "cc", "bcc", "files", "as_links", "send_empty", "due_at", "again",
+    }
+)  # fmt: skip
 SUMMARY = "delivery/reporting/_summary.html"
 
 
@@ -24,8 +28,15 @@ def confirm(request: Request, action: Sendable, form: SendForm) -> Run:
 
     Raises errors.Invalid with a message for each field that can't stay.
     """
-    order = order_of(form, request.user.time_zone)
-    return service.confirm(request.session, request.user.id, request.workflow, action, order)
+    return service.confirm(request.session, request.user.id, request.workflow, action, order(request, form))
+
+
+def order(request: Request, form: SendForm) -> ReportOrder:
+    """Return the order.
+
+    Raises errors.Invalid when its time is none.
+    """
+    return order_of(form, request.user.time_zone)
 
 
 def check(request: Request, action: Sendable, found: Sources, form: SendForm) -> None:
@@ -34,7 +45,7 @@ def check(request: Request, action: Sendable, found: Sources, form: SendForm) ->
     Raises errors.Invalid with a message for each that can't stay.
     """
     del action
-    service.check(request.session, found, order_of(form, request.user.time_zone))
+    service.check(request.session, found, order(request, form))
 
 
 def audience(request: Request, action: Sendable, found: Sources, form: SendForm) -> None:

@@ -164,6 +164,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         track_clicks=False, skip_rows=[], leave_out_duplicates=False, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
         correlation_id=logs.correlation_id(), attached=list(order.attached), wants_snapshot=order.wants_snapshot,
+        schedule_id=order.schedule_id,
     )  # fmt: skip
     started = service.start(session, action, run, defaults_of(run))
     if order.as_links and started is run:
@@ -174,7 +175,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
 def _check_draft(made: Draft, order: ReportOrder) -> None:
     if not made.learners and not order.send_empty:
         message = "The report is about nobody: its filter lets no learner through."
-        raise errors.Invalid(message, {"send_empty": f"{message} Tick this to send it anyway."})
+        raise service.Nobody(message, {"send_empty": f"{message} Tick this to send it anyway."})
     size = size_of(made.mail, [] if order.as_links else made.files, attachments.total(order.attached))
     if size > max_bytes():
         raise errors.Invalid(too_large(size), {"as_links": "Tick this: the files stay here, and the mail leads there."})

@@ -20,10 +20,10 @@ document.querySelector("[data-insert]")?.addEventListener("change", (event) => {
 document.addEventListener("input", (event) => { if (event.target.id === "f-typed") event.stopImmediatePropagation(); }, true);
 
 function showWhatCounts() {
-  const later = document.getElementById("later");
-  if (later) later.hidden = !document.getElementById("when-later").checked;
-  const again = document.getElementById("again");
-  if (again) again.hidden = !document.getElementById("when-again").checked;
+  for (const name of ["later", "again"]) {
+    const part = document.getElementById(name);
+    if (part) part.hidden = !document.getElementById(`when-${name}`).checked;
+  }
   const opens = document.getElementById("opens");
   if (opens) opens.hidden = !document.getElementById("f-track_opens").checked;
 }

@@ -9,10 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
+from chalicelib.actions import uses as actions
 from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.audit import service as audit
+from chalicelib.schedules import needs
 from chalicelib.tables import queries, store
-from chalicelib.tables.columns import keeping, naming, shape
+from chalicelib.tables.columns import keeping, naming, shape, uses
 from chalicelib.tables.models import Column
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
@@ -34,6 +36,8 @@ def delete(session: Session, workflow: Workflow, user_id: int, column: Column) -
     with shape.locked(session, workflow, rows=False):
         if found := refusal(session, column):
             raise errors.Invalid(found)
+        wanted = uses.wanted(column, actions.of_column(session, workflow.id, column.id))
+        needs.lose(session, workflow.id, wanted, _gone(column))
         column.deleted_at = clock.now()
         session.flush()
         naming.number(queries.columns(session, workflow.id))
@@ -62,8 +66,13 @@ def bring_back(session: Session, workflow: Workflow, user_id: int, detail: Mappi
             column.is_key = False
             store.drop_key(session, workflow.id, column.id)
         keeping.data_changed(session, workflow.id)
+        needs.regain(session, workflow.id, _gone(column))
         _record(session, workflow, user_id, "column_restored", column)
     return f"“{column.name}” is back."
+
+
+def _gone(column: Column) -> str:
+    return f"The column “{column.name}” was deleted."
 
 
 def _has_gaps(session: Session, workflow_id: int, column: Column) -> bool:

@@ -13,6 +13,7 @@ from chalicelib.actions import uses as actions
 from chalicelib.delivery import uses as delivery
 from chalicelib.formulas import tree
 from chalicelib.formulas.check import Columns, check
+from chalicelib.schedules import needs
 from chalicelib.tables import queries
 from chalicelib.tables.columns import recipes
 from chalicelib.tables.models import Column, View
@@ -26,7 +27,6 @@ _OUTCOMES = {
     actions.RUBRIC: "can’t be sent until the rubric is repaired",
     delivery.COUNTER: "goes on, but its opens are counted on its own page only",
     delivery.WAITING: "fails with this reason when its time comes; nobody gets it",
-    delivery.REPEATED: "fails each time with this reason until it is repaired; nobody gets it",
 }
 _VIEW_FILTER = "shows nobody until its rules are repaired"
 _VIEW = "goes on without it"
@@ -47,8 +47,8 @@ class Line:
 
 def of_column(session: Session, workflow: Workflow, column: Column) -> list[Line]:
     """Return every use of the column, those in messages first."""
-    lines = []
-    for use in actions.of_column(session, column.workflow_id, column.id):
+    lines, messages = [], actions.of_column(session, column.workflow_id, column.id)
+    for use in messages:
         words = {
             actions.TEXT: f"the text of “{use.action}”",
             actions.FILTER: f"who gets “{use.action}”",
@@ -59,8 +59,9 @@ def of_column(session: Session, workflow: Workflow, column: Column) -> list[Line
         lines.append(Line(words, _OUTCOMES[use.kind], action_id=use.action_id))
     for run in delivery.open_runs(session, column.workflow_id, column.id):
         lines.append(Line(f"the sending of “{run.action}”", _OUTCOMES[run.kind], run_id=run.id))
-    for schedule_id, name in delivery.schedules(session, column.workflow_id, column.id):
-        lines.append(Line(f"the repeated sending “{name}”", _OUTCOMES[delivery.REPEATED], schedule_id=schedule_id))
+    for schedule in needs.using(session, column.workflow_id, wanted(column, messages)):
+        words = f"the schedule “{schedule.name}”"
+        lines.append(Line(words, "rests until it is repaired; its owner is told", schedule_id=schedule.id))
     lines += [_of_view(view, column.id) for view in _views(session, column)]
     if workflow.learner_column_id == column.id:
         lines.append(Line("who of your learners may sign in", "is reset: nobody may until you choose another column"))
@@ -93,6 +94,11 @@ def _is_usable(view: View, infos: Columns, time_zone: str) -> bool:
     except errors.Invalid:
         return False
     return True
+
+
+def wanted(column: Column, messages: Iterable[actions.Use]) -> set[str]:
+    """Return the references by which a schedule needs the column: itself, and messages that can't do without it."""
+    return {f"c{column.id}", *(f"m{use.action_id}" for use in messages if use.kind != actions.QUESTION)}
 
 
 def _views(session: Session, column: Column) -> list[View]:

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors
 from chalicelib.actions import service as actions
+from chalicelib.actions.reports import queries as reports
 from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
 from chalicelib.formulas.words import words
+from chalicelib.schedules import needs
 from chalicelib.tables import queries as tables
 from chalicelib.tables.columns import settings
 from chalicelib.tables.models import Column, View
@@ -117,6 +119,7 @@ def copy(session: Session, user_id: int, workflow: Workflow, view: View) -> View
 
 def delete(session: Session, user_id: int, workflow: Workflow, view: View) -> None:
     """Put the view aside; `restore` takes it back. Messages that share its filter keep it."""
+    needs.lose(session, workflow.id, {f"m{key}" for key in reports.with_view(session, view.id)}, _gone(view))
     view.deleted_at = clock.now()
     actions.end_view(session, user_id, view.id)
     _record(session, "view_deleted", user_id, workflow, view)
@@ -126,8 +129,13 @@ def restore(session: Session, user_id: int, workflow: Workflow, view: View) -> N
     """Take a deleted view back, under another name when its own is in use by now."""
     if _is_used(session, workflow.id, view.name, view.id):
         view.name = _free(session, workflow.id, view.name)
+    needs.regain(session, workflow.id, _gone(view))
     view.deleted_at = None
     _record(session, "view_restored", user_id, workflow, view)
+
+
+def _gone(view: View) -> str:
+    return f"The view “{view.name}”, which its report has as a file, was deleted."
 
 
 def move_column(
