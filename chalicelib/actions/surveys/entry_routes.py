@@ -153,11 +153,12 @@ def show_results(request: Request, action_id: int) -> Answer:
     run = Run(request.session, editor, running.Wish(), reader)
     hindrance = _hindrance(editor, run)
     found = [] if hindrance else results.results(request.session, editor, run.items, reader)
+    opened, latest = results.visits(request.session, editor.action)
     return render(
         "actions/surveys/results.html", run=run, hindrance=hindrance, results=found, can_edit=can_edit(request),
         rate=results.Rate() if hindrance else results.rate(request.session, editor, run.items),
         course=results.over_time(request.session, editor.action, reader),
-        latest=results.latest(request.session, action_id), opened=results.opened(request.session, editor.action),
+        latest=latest, opened=opened,
         **_words(editor),
     )  # fmt: skip
 
