@@ -348,3 +348,22 @@ def test_json_comes_back_with_where_it_goes_and_without_its_token(session: Sessi
     assert copied.target == action.target
     assert copied.text.startswith('{"a": "<b>1 < 2", "quiz": {{ @c')
     assert tokens.set_at(session, copied.id) is None
+
+
+def test_a_link_of_a_text_leads_to_the_form_that_came_with_it(
+    session: Session, workflow: Workflow, exchange: Exchange
+) -> None:
+    """Where the form did not come along the link is told to lead nowhere."""
+    make_table(session, workflow, {"sid": "text"}, [["s1"]])
+    reminder = make_action(session, workflow, "", "Reminder")
+    survey = make_action(session, workflow, "", "Weekly", "survey")
+    reminder.text = f'<p><a href="{{{{ @m{survey.id} }}}}">Please answer</a></p>'
+    session.flush()
+    path, document = exchange.write(workflow)
+    assert "{{ @m2 }}" in document.rows["action"][0]["text"]
+    twin = exchange.workflow(path, name="Twin")
+    texts = {one.name: (one.id, one.text) for one in session.query(Action).filter_by(workflow_id=twin.id)}
+    assert f"{{{{ @m{texts['Weekly'][0]} }}}}" in texts["Reminder"][1]
+    alone, _ = exchange.write(workflow, actions=[reminder.id])
+    imported = exchange.bring(alone, name="Alone")
+    assert imported.document["repairs"] == ["Message “Reminder” speaks of something that is not in the file any more."]

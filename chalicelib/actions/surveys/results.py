@@ -142,7 +142,7 @@ def over_time(session: Session, action: Action, zone: ZoneInfo) -> tuple[Words, 
 
 
 def visits(session: Session, action: Action) -> tuple[int, datetime | None]:
-    """Return how many have opened the form at its link, but for those who work here, and when somebody answered last."""
+    """Return how many have opened the form at its link, members left out, and when somebody answered last."""
     query = sa.text("""
         SELECT count(DISTINCT user_id), (SELECT max(created_at) FROM ontask.answer WHERE action_id = :action_id)
         FROM ontask.event
