@@ -40,7 +40,7 @@ def test_an_administrator_writes_the_mail_and_sees_it(admin: Browser, session: S
     assert "{{ action }}: all messages are sent" in page.body
     assert "Week 3: all messages are sent" in page.body
     saved = admin.follow(admin.post(PAGE, typed(text=typed()["text"] + "<script>alert(1)</script>")))
-    assert "Feedback office: <strong>Week 3 is out</strong>" in saved.body
+    assert "From Feedback office: <strong>Week 3 is out</strong>" in saved.body
     assert "240 sent, 2 failed. Filtered." in admin.get(PAGE, sample=1).body
     assert "alert(1)" not in saved.body
     assert service.stored(session).subject == "{{ @c3 }} is out"
@@ -57,7 +57,7 @@ def test_an_administrator_writes_the_mail_and_sees_it(admin: Browser, session: S
 @pytest.mark.parametrize(
     ("changes", "field", "said"),
     [
-        ({"text": "<p>{{ massages }}</p>"}, "text", "massages"),
+        ({"text": "<p>{{ massages }}</p>"}, "text", "no value or test called “massages”"),
         ({"text": "<p>{% if filter %}never ends</p>"}, "text", "endif"),
         ({"text": " "}, "text", "Write a text"),
         ({"subject": "{{ action"}, "subject", "Line 1, column 1"),

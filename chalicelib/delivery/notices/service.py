@@ -25,6 +25,8 @@ from chalicelib.web.urls import absolute_url_for
 
 NOTICE = "delivery.notice"
 MAX_FROM_NAME, MAX_TEXT = 64, 20_000
+#: What the language says of an unknown name in a message to learners.
+_OF_MESSAGES = "There is no column, attribute or condition"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def check(typed: Wording) -> Wording:
         try:
             made[name] = names_to_ids(source, known, output)  # type: ignore[arg-type]
         except TemplateError as error:
-            problems.setdefault(name, error.fields["text"])
+            problems.setdefault(name, error.fields["text"].replace(_OF_MESSAGES, "There is no value or test called"))
     if problems:
         raise errors.Invalid("The mail can't be written like this.", problems)
     wording = Wording(from_name, made["subject"], made["text"])
