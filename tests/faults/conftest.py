@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, database
+from chalicelib.actions.reports.models import Attachment
 from chalicelib.actions.rubrics.models import Criterion, RubricCell
 from chalicelib.aws.mailer import Mailer
 from chalicelib.delivery import jobs as delivery_jobs
 from chalicelib.settings import settings
-from chalicelib.tables.models import Column
+from chalicelib.tables.models import Column, View
 from chalicelib.workflows.models import Workflow
 from local import postgres
 from tests.conftest import NOON, Clock
@@ -80,7 +81,7 @@ def make_scene(arena: Arena, weather: Weather) -> MakeScene:
             words = f"<p>Dear {{{{ @c{course.columns['name']} }}}}, well done.</p>"
             action = make_action(session, workflow, words, f"{kind} {clock.now():%j %H:%M:%S}", kind)
             twin = replace(course, action=action)
-            {"rubric_text": rubric, "personalised_json": feed}.get(kind, lambda *_: None)(session, twin)
+            MAKERS.get(kind, lambda *_: None)(session, twin)
         return Scene(twin, weather, kind)
 
     return make
@@ -103,3 +104,27 @@ def feed(_session: Session, course: Course) -> None:
     """Make it an object for another system."""
     course.action.text = f'{{"name": "{{{{ @c{course.columns["name"]} }}}}"}}'
     course.action.target = {"url": "https://other.example/", "method": "POST", "headers": {}, "is_form": False}
+
+
+def report(session: Session, course: Course) -> None:
+    """Make it a report with a table of all learners, and a file of them."""
+    name, mark = course.columns["name"], course.columns["mark"]
+    course.action.text = f"<p>{{% table @c{name}, @c{mark} %}}</p>"
+    now = clock.now()
+    view = View(
+        workflow_id=course.workflow.id, name=course.action.name, columns=[name], sort=[], created_at=now, updated_at=now
+    )
+    session.add(view)
+    session.flush()
+    session.add(Attachment(action_id=course.action.id, view_id=view.id, format="csv", position=1, created_at=now))
+
+
+def json_report(session: Session, course: Course) -> None:
+    """Make it one object about all learners."""
+    feed(session, course)
+    course.action.text = f'{{"marks": {{% table @c{course.columns["name"]}, @c{course.columns["mark"]} %}}}}'
+
+
+MAKERS: dict[str, Callable[[Session, Course], None]] = {
+    "rubric_text": rubric, "personalised_json": feed, "email_report": report, "json_report": json_report,
+}  # fmt: skip

@@ -11,6 +11,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -31,7 +34,7 @@ class Worker:
     def survives(self, order: dict[str, Any], *, die_at: int = 0) -> bool:
         """Carry an order out and tell whether the worker came to its end.
 
-        It dies before the statement or commit with the number `die_at`; 0 is none of them.
+        It dies before the statement, commit or mail with the number `die_at`; 0 is none of them.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -82,10 +85,14 @@ def _obey(order: dict[str, Any]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     from chalicelib import database
+    from chalicelib.aws.ses import Ses
+    from chalicelib.database.prepared import Prepared
 
     engine = database.engine()
     event.listen(engine, "before_cursor_execute", step)
     event.listen(engine, "commit", step)
+    _count(Prepared, "_run", step)
+    _count(Ses, "send_email", step)
     code = 1
     try:
         code = _do(order)
@@ -93,7 +100,32 @@ def _obey(order: dict[str, Any]) -> None:
         os._exit(code)
 
 
+def _count(owner: Any, name: str, step: Callable[[], None]) -> None:
+    """Make a call a step, before it and after it."""
+    call = getattr(owner, name)
+
+    def counted(*args: Any, **more: Any) -> Any:
+        step()
+        result = call(*args, **more)
+        step()
+        return result
+
+    setattr(owner, name, counted)
+
+
+def _serve_lane(lane: str, at: str) -> None:
+    """Send at a time that goes on from then."""
+    from chalicelib import clock, functions
+
+    begun, start = time.monotonic(), datetime.fromisoformat(at)
+    clock.use(lambda: start + timedelta(seconds=time.monotonic() - begun))
+    functions.serve(lane, 60)
+
+
 def _do(order: dict[str, Any]) -> int:
+    if "lane" in order:
+        _serve_lane(order["lane"], order["at"])
+        return 0
     if "job" in order:
         from chalicelib.schedules import jobs
 

@@ -13,10 +13,13 @@ from typing import Any
 
 from chalicelib import database, errors, functions
 from chalicelib.actions.models import Action
+from chalicelib.delivery import service as runs
 from chalicelib.delivery.models import PUSH, Message, Run
 from chalicelib.delivery.push import service as pushing
 from chalicelib.delivery.push.pusher import Parcel, Pusher, Reply
 from chalicelib.delivery.push.sender import PushSender
+from chalicelib.delivery.reporting import service as reporting
+from chalicelib.delivery.reporting.forms import ReportOrder
 from chalicelib.delivery.throttle import MAX_MESSAGES
 from chalicelib.delivery.worker import RESERVE_SECONDS
 from chalicelib.workflows.models import Workflow
@@ -173,14 +176,17 @@ class Scene:
     def confirm(self, token: str) -> None:
         """Confirm a run by the form with the token."""
         token = f"{token} of {self.course.action.id}"
-        if self.kind != "personalised_json":
-            self.run_id = self.course.confirm(token=token).id
-            return
-        order = pushing.PushOrder(token="s3cret-token", form_token=token)
         with database.scope() as session:
             workflow = session.get_one(Workflow, self.course.workflow.id)
             action = session.get_one(Action, self.course.action.id)
-            self.run_id = pushing.confirm(session, self.course.user.id, workflow, action, order).id
+            about = (session, self.course.user.id, workflow, action)
+            if "json" in self.kind:
+                run = pushing.confirm(*about, pushing.PushOrder(token="s3cret-token", form_token=token))
+            elif self.kind == "email_report":
+                run = reporting.confirm(*about, ReportOrder(to=("dean@uni.example",), subject="Marks", token=token))
+            else:
+                run = runs.confirm(*about, self.course.order(token=token))
+            self.run_id = run.id
 
     def press(self, step: str) -> None:
         """Press a button of the page."""
