@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from chalicelib import database, errors
+from chalicelib.delivery import service
 from chalicelib.delivery.models import Run
 from tests.delivery.cloud import Killed
 from tests.faults.conftest import MakeScene
@@ -18,12 +19,12 @@ pytestmark = pytest.mark.faults
 KINDS = ("personalised_text", "rubric_text", "personalised_json")
 FAULTS = ("kill", "drop", "stall")
 NEWS = ("on time", "late", "out of order", "doubled", "before the settling", "absent")
-#: Every fault with every kind of run, and the ways of the news with a kill.
+#: Faults, kinds of run and ways of the news, each with some of the others.
 SOME = [
-    *(("personalised_text", "kill", news) for news in NEWS if news != "before the settling"),
-    ("personalised_text", "drop", "absent"), ("personalised_text", "stall", "late"),
-    ("rubric_text", "kill", "absent"), ("rubric_text", "drop", "doubled"), ("rubric_text", "stall", "on time"),
-    *(("personalised_json", fault, "absent") for fault in FAULTS),
+    ("personalised_text", "kill", "on time"), ("personalised_text", "kill", "absent"),
+    ("personalised_text", "drop", "out of order"), ("rubric_text", "kill", "late"), ("rubric_text", "drop", "absent"),
+    ("rubric_text", "stall", "doubled"), ("personalised_json", "kill", "absent"),
+    ("personalised_json", "stall", "absent"),
 ]  # fmt: skip
 ALL = [one for one in itertools.product(KINDS, FAULTS, NEWS) if one[0] != "personalised_json" or one[2] == "absent"]
 #: A job that has died so often is given up at the next death.
@@ -64,10 +65,11 @@ def sent(scene: Scene, storm: Storm) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS if IS_ALL else KINDS[:1])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", FAULTS if IS_ALL else FAULTS[:2])
 def test_a_fault_at_every_step_of_planning_makes_one_run_with_everybody(
-    make_scene: MakeScene, kind: str, fault: str
+    make_scene: MakeScene, monkeypatch: pytest.MonkeyPatch, kind: str, fault: str
 ) -> None:
+    monkeypatch.setattr(service, "PLANNED_AT_ONCE", 0)  # as if they were many more
     scene = make_scene(kind)
     scene.cloud.storm = storm = Storm(scene.cloud, fault)
     with watched(storm.note):

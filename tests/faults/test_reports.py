@@ -15,7 +15,7 @@ from tests.faults.test_every_step import LIVES, confirmed
 pytestmark = pytest.mark.faults
 
 #: In each run planning dies four times, and sending until its one message is in doubt.
-RUNS = 100 if IS_ALL else 4
+RUNS = 100 if IS_ALL else 3
 
 
 def taken(scene: Scene) -> int:
