@@ -267,7 +267,7 @@ def _page(
     )
     return render(
         "delivery/send.html", columns=columns, earliest=f"{soon:%Y-%m-%dT%H:%M}",
-        counters=[column for column in columns if column.type == "integer"],
+        counters=found.counters,
         max_files=attachments.MAX_FILES, max_bytes=attachments.max_bytes(),
         even_so=request.query.checked("even_so"),
         attributes=[one["name"] for one in found.attributes], sender=settings().mail_from,

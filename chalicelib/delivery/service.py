@@ -49,8 +49,8 @@ from chalicelib.tables import service as tables
 from chalicelib.workflows.models import Workflow
 
 PLAN, TEST = "delivery.plan", "delivery.test"
-#: The choice "make a new column for the opens", and what such columns are called.
-NEW, OPENS_PREFIX = "new", "EmailRead_"
+#: The choice "make a new column for the opens".
+NEW = "new"
 MAX_NAME_LENGTH = 200
 #: So many messages are written within the request, in about a second; the rows of larger runs are read by a job.
 PLANNED_AT_ONCE = 10_000
@@ -157,8 +157,8 @@ def check(found: sources.Sources, order: SendOrder) -> None:
         problems["cc"] = f"A mail can have at most {MAX_COPIES} copies."
     if problem := attachments.check(order.attached):
         problems["files"] = problem
-    if order.opens_column not in {"", NEW, *map(str, found.counters)}:
-        problems["opens_column"] = "Choose a column of whole numbers, or a new one."
+    if order.opens_column not in {"", NEW, *(str(column.id) for column in found.counters)}:
+        problems["opens_column"] = "Choose a column that counts opens already, or a new one."
     if order.due_at and order.due_at <= clock.now():
         problems["due_at"] = "Choose a time that is still to come."
     try:
@@ -297,7 +297,7 @@ def make_opens_column(session: Session, run_id: int) -> None:
         return
     name = sources.action_name(session, run.action_id)
     description = f"How often the mail “{name}” of {run.created_at:%Y-%m-%d} was opened."
-    run.opens_column_id = tables.add_counter(session, run.workflow_id, OPENS_PREFIX, description)
+    run.opens_column_id = tables.add_counter(session, run.workflow_id, sources.OPENS_PREFIX, description)
     run.needs_opens_column = False
     sources.remember(session, run.action_id, {"opens_column": str(run.opens_column_id)})
 

@@ -29,6 +29,8 @@ class SourceColumn(ColumnInfo):
     """A column as far as sending is concerned."""
 
     is_key: bool = False
+    #: It counts, or once counted, who opened mails.
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,12 @@ class Sources:
         )  # fmt: skip
 
     @property
-    def counters(self) -> list[int]:
-        """The columns that can count opens: whole numbers that are no keys."""
-        return [column.id for column in self.columns.values() if column.type == "integer" and not column.is_key]
+    def counters(self) -> list[SourceColumn]:
+        """The columns that count opens already; others hold marks and the like, which a count would spoil."""
+        return [
+            column for column in self.columns.values()
+            if column.counts and column.type == "integer" and not column.is_key
+        ]  # fmt: skip
 
     @property
     def label_column_id(self) -> int | None:
@@ -61,12 +66,15 @@ class Sources:
         return next((column.id for column in self.columns.values() if column.is_key), None)
 
 
+#: What new columns that count opens are called, before a number.
+OPENS_PREFIX = "EmailRead_"
 _OPENS_TAG = re.compile(r"\{(?=[{%])")
 # One statement for all, as every page of sending needs them.
 _SOURCES = text(f"""
-    SELECT 1 AS part, position, id, name, NULL AS value, false AS is_on, type, is_key,
-        CAST(NULL AS jsonb) AS formula
-    FROM ontask.column
+    SELECT 1 AS part, position, id, name, NULL AS value, starts_with(name, '{OPENS_PREFIX}') OR EXISTS (
+            SELECT 1 FROM ontask.run WHERE run.workflow_id = :workflow_id AND run.opens_column_id = c.id) AS is_on,
+        type, is_key, CAST(NULL AS jsonb) AS formula
+    FROM ontask.column c
     WHERE workflow_id = :workflow_id AND deleted_at IS NULL
     UNION ALL
     SELECT 2, position, id, name, NULL, false, NULL, false, formula FROM ontask.condition
@@ -80,7 +88,10 @@ _SOURCES = text(f"""
 def read(session: Session, workflow_id: int, action_id: int) -> Sources:
     """Return what the action's text may refer to."""
     rows = session.execute(_SOURCES, {**links.parameters(workflow_id), "action_id": action_id}).all()
-    columns = {row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key) for row in rows if row.part == 1}
+    columns = {
+        row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key, counts=row.is_on)
+        for row in rows if row.part == 1
+    }  # fmt: skip
     conditions = [{"id": row.id, "name": row.name, "formula": row.formula} for row in rows if row.part == 2]
     attributes = [{"id": row.id, "name": row.name, "value": row.value} for row in rows if row.part == 3]
     led_to = [Link(row.id, row.name, row.value, row.is_on) for row in rows if row.part == 4]

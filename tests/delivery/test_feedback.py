@@ -228,10 +228,11 @@ def test_a_deleted_column_of_opens_is_left_alone(make_course: MakeCourse, cloud:
     assert first(run).open_count == 1
 
 
-def test_opens_are_not_written_over_a_key(make_course: MakeCourse) -> None:
+@pytest.mark.parametrize("name", ["key", "mark"])
+def test_opens_are_not_written_over_what_learners_have(make_course: MakeCourse, name: str) -> None:
     course = make_course(2)
     with pytest.raises(errors.Invalid) as caught:
-        course.confirm(opens_column=str(course.columns["key"]))
+        course.confirm(opens_column=str(course.columns[name]))
     assert "opens_column" in caught.value.fields
 
 
