@@ -15,7 +15,7 @@ from chalicelib.workflows.references import PARTS
 #: Tables that belong to no copy of a workflow: people, logs, what was sent, what is on its way.
 NO_PARTS = {
     "user", "session", "launch", "used_once", "one_time_link", "failed_sign_in", "workflow", "member", "learner",
-    "event", "job", "notice_text", "run", "run_draft",
+    "dead_letter", "event", "job", "notice_text", "run", "run_draft",
     "message", "mail_event", "lane", "lane_minute", "mail_proof", "opt_out", "suppression", "upload", "table_version",
     "answer", "answer_draft", "api_token", "saved_answer", "push_token",
     "list_choice", "occurrence", "row_change", "schedule", "served_link",
