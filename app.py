@@ -36,10 +36,12 @@ from chalicelib.delivery.notices.routes import bp as notices
 from chalicelib.delivery.routes import bp as sending
 from chalicelib.delivery.run_routes import bp as runs
 from chalicelib.delivery.schedule_routes import bp as schedules
+from chalicelib.delivery.statistics_routes import bp as statistics
 from chalicelib.delivery.timeline_routes import bp as timelines
 from chalicelib.delivery.tracking import bp as tracking
 from chalicelib.exchange.routes import bp as exchange
 from chalicelib.logs import logger
+from chalicelib.privacy.routes import bp as privacy
 from chalicelib.settings import check_installation, settings
 from chalicelib.tables.change_routes import bp as table_changes
 from chalicelib.tables.charts.routes import bp as charts
@@ -95,12 +97,14 @@ BLUEPRINTS = (
     notices,
     people,
     previews,
+    privacy,
     reports,
     rubrics,
     rows,
     runs,
     schedules,
     sending,
+    statistics,
     serving,
     survey_answers,
     surveys,
@@ -177,7 +181,7 @@ def send_batch(event: SQSEvent) -> functions.Failures:
 
 
 @app.on_sqs_message(
-    queue=settings().events_queue, batch_size=100, maximum_batching_window_in_seconds=1, maximum_concurrency=AT_ONCE
+    queue=settings().events_queue, batch_size=1000, maximum_batching_window_in_seconds=1, maximum_concurrency=AT_ONCE
 )
 def record_events(event: SQSEvent) -> functions.Failures:
     """Write down what became of mails."""

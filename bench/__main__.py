@@ -10,7 +10,7 @@ from bench.harness import ENVIRONMENT, Result, report, say, stop_database
 
 MODULES = (
     "cold_start", "uploads", "merges", "conditions", "planning", "starting", "rendering", "sending", "lanes", "table",
-    "pages", "answers", "archives",
+    "pages", "answers", "archives", "events",
 )  # fmt: skip
 
 

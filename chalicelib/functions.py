@@ -12,7 +12,7 @@ from chalicelib.actions.surveys import jobs as answer_jobs
 from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
 from chalicelib.database import waking
-from chalicelib.delivery import feedback, lanes
+from chalicelib.delivery import feedback, lanes, recipients_file
 from chalicelib.delivery.archives import jobs as archive_jobs
 from chalicelib.delivery.carriers import carrier
 from chalicelib.delivery.letters import service as letters
@@ -43,6 +43,7 @@ JOB_MODULES = (
     notice_jobs,
     push_jobs,
     kinds,
+    recipients_file,
     table_jobs,
     upload_jobs,
     workflow_jobs,

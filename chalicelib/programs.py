@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chalicelib.audit import api as events
 from chalicelib.delivery import legacy_schedules, schedule_api
 from chalicelib.exchange import api as exchange
 from chalicelib.tables import api as tables
@@ -16,8 +17,8 @@ from chalicelib.workflows import legacy_api as legacy_workflows
 
 #: Addresses are known once the module that declares them is imported.
 MODULES = (
-    columns, exchange, legacy_schedules, legacy_tables, legacy_workflows, openapi, schedule_api, tables, uploads, views,
-    workflows,
+    columns, events, exchange, legacy_schedules, legacy_tables, legacy_workflows, openapi, schedule_api, tables,
+    uploads, views, workflows,
 )  # fmt: skip
 
 __all__ = ["MODULES", "declarations", "respond"]

@@ -186,7 +186,8 @@ def furnish(session: Session, workflow: Workflow, user: User) -> dict[str, int]:
 
 
 #: Segments that name a step; a route that knows none of them answers 404 to one's own objects, too.
-STEPS = ("delete", "type", "copy", "restrict", "pause", "resume", "cancel", "undo", "look", "match", "check", "arrived")
+STEPS = ("delete", "type", "copy", "restrict", "pause", "resume", "cancel", "undo", "look", "match", "check", "arrived",
+         "numbers")  # fmt: skip
 #: Rows are numbered in each table, so their ids are nobody's; imports belong to people, see tests/exchange.
 OF_NOBODY = {"workflow_id", "row_id", "import_id"}
 FOREIGN = [

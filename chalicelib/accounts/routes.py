@@ -10,6 +10,7 @@ from chalicelib import clock, errors
 from chalicelib.accounts import home, passwords, personal_links, service, sessions, tokens, visits
 from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import STAFF
+from chalicelib.audit import service as audit
 from chalicelib.web import cookies
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
@@ -146,8 +147,8 @@ def _profile(request: Request, problems: dict[str, str], *, new_token: str = "")
 def change_profile(request: Request) -> Answer:
     """Change name and time zone."""
     try:
-        service.change_profile(request.user, request.form.get("name"), request.form.get("time_zone")
-        )  # fmt: skip
+        service.change_profile(request.user, request.form.get("name"), request.form.get("time_zone"))
+        audit.record(request.session, "profile_changed", user_id=request.user.id, time_zone=request.user.time_zone)
     except errors.Invalid as error:
         return _profile(request, error.fields)
     return redirect("accounts.show_profile", flash="Saved.")

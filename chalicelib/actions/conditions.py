@@ -77,17 +77,17 @@ def change(
     """
     name, formula = _checked(session, action, form, columns, time_zone, but=condition.id)
     session.refresh(condition)
-    old = condition.name
+    old = shown(condition)
     typed = {"name": name, "description": form.description, "formula": formula}
     if (now := shown(condition)) != typed:
         who = audit.who_last(
-            session, action.workflow_id, ["condition_changed", "condition_created"], time_zone=time_zone,
-            action_id=action.id,
+            session, action.workflow_id, ["condition_changed", "condition_created", "condition_copied"],
+            time_zone=time_zone, action_id=action.id,
         )  # fmt: skip
         seals.check(form.seen, now, typed, who=who, shown={"formula": words(condition.formula, columns)})
     condition.name, condition.description, condition.formula = name, form.description, formula
     action.updated_at = clock.now()
-    _record(session, "condition_changed", user_id, action, condition, old=old)
+    _record(session, "condition_changed", user_id, action, condition, old=old, new=typed)
 
 
 def shown(condition: Condition) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def copy(session: Session, user_id: int, action: Action, condition: Condition, c
     )  # fmt: skip
     session.add(twin)
     session.flush()
-    _record(session, "condition_created", user_id, action, twin)
+    _record(session, "condition_copied", user_id, action, twin, original=condition.id, old=condition.name)
     return twin
 
 
@@ -156,7 +156,7 @@ def copy_from(session: Session, user_id: int, action: Action, condition_id: int,
     )  # fmt: skip
     session.add(twin)
     session.flush()
-    _record(session, "condition_created", user_id, action, twin)
+    _record(session, "condition_copied", user_id, action, twin, original=original.id, old=original.name)
     return twin
 
 
@@ -268,5 +268,5 @@ def _record(
 ) -> None:
     audit.record(
         session, event_type, workflow_id=action.workflow_id, user_id=user_id, action_id=action.id,
-        name=condition.name, **detail,
+        name=condition.name, condition_id=condition.id, formula=condition.formula, **detail,
     )  # fmt: skip

@@ -132,7 +132,7 @@ def copy(session: Session, user_id: int, action: Action) -> Action:
     reports.copy_all(session, action, twin)
     if subject := action.send_defaults.get("subject"):
         twin.send_defaults = action.send_defaults | {"subject": renumber(subject, ids, "text")}
-    _record(session, "action_copied", user_id, twin, original=action.id)
+    _record(session, "action_copied", user_id, twin, original=action.id, old=action.name)
     return twin
 
 
@@ -185,7 +185,7 @@ def save_text(
         raise errors.Conflict("This text was changed elsewhere while you were writing.")
     now = clock.now()
     if action.version == 1 or now - action.updated_at > QUIET:
-        _record(session, "action_text_changed", user_id, action)
+        _record(session, "action_text_changed", user_id, action, version=action.version + 1)
     before = action.text
     action.text, action.version, action.updated_at = cleaned, action.version + 1, now
     versions.keep(session, user_id, action, before)
@@ -215,7 +215,7 @@ def restore_text(session: Session, user_id: int, action: Action, version_id: int
     before, now = action.text, clock.now()
     action.text, action.version, action.updated_at = earlier.text, action.version + 1, now
     versions.keep(session, user_id, action, before, apart=True)
-    _record(session, "action_text_restored", user_id, action)
+    _record(session, "action_text_restored", user_id, action, version=action.version)
 
 
 def add_default(session: Session, user_id: int, action: Action, column_id: int, words: str) -> None:
@@ -236,13 +236,14 @@ def write(session: Session, user_id: int, action: Action, text: str) -> None:
     before = action.text
     action.text, action.version, action.updated_at = text, action.version + 1, clock.now()
     versions.keep(session, user_id, action, before, apart=True)
-    _record(session, "action_text_changed", user_id, action)
+    _record(session, "action_text_changed", user_id, action, version=action.version)
 
 
 def use_view(session: Session, user_id: int, action: Action, view_id: int, formula: dict[str, Any]) -> None:
     """Take the filter of a view, checked already, in place of the action's own, and share it from now on."""
+    old = action.filter
     action.view_id, action.filter, action.updated_at = view_id, formula, clock.now()
-    _record(session, "action_filter_changed", user_id, action)
+    _record(session, "action_filter_changed", user_id, action, view_id=view_id, old=old, new=formula)
 
 
 def set_filter(
@@ -260,17 +261,17 @@ def set_filter(
         who = audit.who_last(session, action.workflow_id, kinds, time_zone=time_zone, action_id=action.id)
         now = {"formula": words(action.filter, columns) or "everybody"}
         seals.check(seen, {"formula": action.filter}, {"formula": checked}, who=who, shown=now)
-    action.filter = checked
-    action.updated_at = clock.now()
-    _record(session, "action_filter_changed" if formula else "action_filter_removed", user_id, action)
+    old, action.filter, action.updated_at = action.filter, checked, clock.now()
+    said = {"old": old, "new": checked, "old_words": words(old, columns), "new_words": words(checked, columns)}
+    _record(session, "action_filter_changed" if formula else "action_filter_removed", user_id, action, **said)
 
 
 def follow_view(session: Session, user_id: int, view_id: int, formula: dict[str, Any] | None) -> None:
     """Give the filter of a view, checked already, to the messages that share it."""
     for action in _sharing(session, view_id):
         if action.filter != formula:
-            action.filter, action.updated_at = formula, clock.now()
-            _record(session, "action_filter_changed", user_id, action)
+            old, action.filter, action.updated_at = action.filter, formula, clock.now()
+            _record(session, "action_filter_changed", user_id, action, view_id=view_id, old=old, new=formula)
 
 
 def leave_view(session: Session, user_id: int, action: Action) -> None:
@@ -293,7 +294,7 @@ def _sharing(session: Session, view_id: int) -> list[Action]:
 def _record(session: Session, event_type: str, user_id: int, action: Action, **detail: Any) -> None:
     audit.record(
         session, event_type, workflow_id=action.workflow_id, user_id=user_id, action_id=action.id, name=action.name,
-        **detail,
+        kind=action.kind, **detail,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ NAMES = {
     "row_added": frozenset({"name", "values"}),
     "row_changed": frozenset({"name", "values"}),
     "row_deleted": frozenset({"name", "values", "hidden"}),
+    "notification_sent": frozenset({"to"}),
     "survey_answered": frozenset({"values", "lost"}),
     "todo_answered": frozenset({"values", "lost"}),
 }

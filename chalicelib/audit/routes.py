@@ -10,6 +10,7 @@ from chalice import Blueprint
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.audit import forms, jobs, queries
+from chalicelib.audit import service as audit
 from chalicelib.audit.queries import PAGE_SIZE, Search
 from chalicelib.audit.words import WORDS
 from chalicelib.aws import files
@@ -94,6 +95,10 @@ def download_log(request: Request) -> Answer:
     job = schedules.enqueue(
         request.session, jobs.EXPORT, {"asked": asked, "time_zone": request.user.time_zone},
         workflow_id=request.workflow.id, user_id=request.user.id,
+    )  # fmt: skip
+    audit.record(
+        request.session, "log_exported", workflow_id=request.workflow.id, user_id=request.user.id,
+        narrowed_by=sorted(asked),
     )  # fmt: skip
     return redirect("audit.show_log_file", workflow_id=request.workflow.id, job_id=job.id)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, logs
@@ -52,6 +52,14 @@ def forget_learners(session: Session, workflow_id: int, row_ids: Collection[int]
     """
     values = {"workflow_id": workflow_id, "row_ids": None if row_ids is None else list(row_ids)}
     return len(session.execute(text(query), values).all())
+
+
+def forget_person(session: Session, workflow_id: int, user_ids: Collection[int]) -> None:
+    """Have the events of the workflow not say any more that these people caused them."""
+    session.execute(
+        update(Event).where(Event.workflow_id == workflow_id, Event.user_id.in_(user_ids)).values(user_id=None),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def get(session: Session, workflow_id: int, event_id: int) -> Event:

@@ -22,7 +22,7 @@ from chalicelib.delivery.models import (
     SUPPRESSED,
     Message,
     Run,
-    Suppression,
+    wants_none,
 )
 from chalicelib.delivery.order import ADDRESS_PATTERN, MAX_ADDRESS_LENGTH, MAX_LOCAL_LENGTH
 from chalicelib.formulas.check import Columns
@@ -226,7 +226,7 @@ def _reason(audience: Audience, picked: sa.Subquery, twins: sa.Subquery | None) 
         sa.func.strpos(address, "@") > MAX_LOCAL_LENGTH + 1,
         address.op("!~")(sa.literal(ADDRESS_PATTERN)),
     )
-    suppressed = sa.exists().where(Suppression.address == sa.func.lower(address))
+    suppressed = wants_none(address, audience.workflow_id)
     whens: list[tuple[sa.ColumnElement[bool], str]] = [
         (picked.c.excluded, EXCLUDED), (address == "", EMPTY), (bad, BAD), (suppressed, SUPPRESSED),
     ]  # fmt: skip

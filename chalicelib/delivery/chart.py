@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from math import ceil, log10
+from typing import Protocol
 
-from chalicelib.delivery.queries import Point
 from chalicelib.web.templates import zone
 
 #: The drawing's size, and the place its lines have in it, in pixels of the SVG's own grid.
@@ -57,8 +57,19 @@ class Chart:
     rows: list[Row]
 
 
-def chart(points: Sequence[Point], time_zone: str) -> Chart | None:
-    """Return the totals over time in the reader's zone; None before anything was sent."""
+class Moment(Protocol):
+    """What happened in one stretch of time: a number for each kind that is drawn."""
+
+    @property
+    def at(self) -> datetime:
+        """Its beginning."""
+
+
+def chart(points: Sequence[Moment], time_zone: str, kinds: Mapping[str, str] = KINDS) -> Chart | None:
+    """Return the totals over time in the reader's zone, of `kinds` and their names; None when nothing happened.
+
+    The first kind is always drawn, the others where there is something to see.
+    """
     if not points:
         return None
     start = points[0].at
@@ -66,15 +77,15 @@ def chart(points: Sequence[Point], time_zone: str) -> Chart | None:
     # A total stays as it was until the stretch in which it grows.
     moments = [moment for point in points for moment in (point.at, point.at + stretch)]
     span = (moments[-1] - start).total_seconds()
-    totals = {kind: list(accumulate((getattr(point, kind) for point in points), initial=0)) for kind in KINDS}
-    drawn = {kind: values for kind, values in totals.items() if values[-1] or kind == "sent"}
+    totals = {kind: list(accumulate((getattr(point, kind) for point in points), initial=0)) for kind in kinds}
+    drawn = {kind: values for kind, values in totals.items() if values[-1] or kind == next(iter(kinds))}
     top = _round_up(max(values[-1] for values in drawn.values()))
     across = [LEFT + (moment - start).total_seconds() / span * (RIGHT - LEFT) for moment in moments]
     lines = []
     for kind, values in drawn.items():
         heights = [_height(value, top) for before_after in pairwise(values) for value in before_after]
         steps = " L".join(f"{x:.1f} {y:.1f}" for x, y in zip(across, heights, strict=True))
-        lines.append(Line(kind, KINDS[kind], "M" + steps, values[-1]))
+        lines.append(Line(kind, kinds[kind], "M" + steps, values[-1]))
     rows = [Row(point.at + stretch, [values[n] for values in drawn.values()]) for n, point in enumerate(points, 1)]
     marks = [_mark(start, span * n / (MARKS - 1), span, time_zone) for n in range(MARKS)]
     up = [Mark(_height(value, top), f"{value:,}") for value in sorted({0, top // 2, top})]

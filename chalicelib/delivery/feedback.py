@@ -32,7 +32,8 @@ _RECORD = text("""
         JOIN ontask.message m ON m.id = n.message_id JOIN ontask.run r ON r.id = m.run_id
         WHERE n.type NOT IN ('open', 'click') OR coalesce(m.sent_at, m.claimed_at, n.at) > :oldest
     ), locked AS MATERIALIZED (
-        SELECT id, rank FROM ontask.message WHERE id IN (SELECT message_id FROM news) ORDER BY id FOR NO KEY UPDATE
+        SELECT id, rank, claimed_at FROM ontask.message
+        WHERE id IN (SELECT message_id FROM news) ORDER BY id FOR NO KEY UPDATE
     ), added AS (
         INSERT INTO ontask.mail_event (message_id, type, at, detail, is_machine)
         SELECT n.message_id, n.type, n.at, n.detail, n.is_machine FROM news n JOIN locked l ON l.id = n.message_id
@@ -51,9 +52,8 @@ _RECORD = text("""
                (array_agg(reason ORDER BY rank DESC, at))[1] AS reason,
                min(at) FILTER (WHERE type IN ('send', 'delivery')) AS sent_at,
                min(at) FILTER (WHERE type = 'delivery') AS delivered_at,
-               array_agg(id) FILTER (WHERE type IN ('open', 'click')) AS hits,
                min(at) FILTER (WHERE type IN ('bounce', 'complaint', 'reject') AND rank > 0) AS ended_at
-        FROM fresh GROUP BY message_id
+        FROM fresh WHERE type NOT IN ('open', 'click') GROUP BY message_id
     ), suppressed AS (
         INSERT INTO ontask.suppression (address, reason, at, message_id)
         SELECT DISTINCT ON (a.address) a.address, f.suppress, f.at, f.message_id
@@ -69,26 +69,27 @@ _RECORD = text("""
         delivered_at = least(m.delivered_at, t.delivered_at),
         ended_at = CASE WHEN t.rank > m.rank THEN t.ended_at ELSE m.ended_at END
     FROM told t WHERE m.id = t.message_id
-    RETURNING m.id, m.run_id, m.row_id, t.hits, CASE WHEN t.rank > 0 THEN t.state END AS told, t.rank, m.claimed_at
+    RETURNING m.run_id, CASE WHEN t.rank > 0 THEN t.state END AS state
     ), happened AS (
         -- Of a mail in doubt this is the first that is heard; the sender has told of all others.
-        SELECT c.*, 'message_sent' AS type, coalesce(t.sent_at, c.claimed_at) AS at, '' AS reason
-        FROM changed c JOIN locked l ON l.id = c.id JOIN told t ON t.message_id = c.id
-        WHERE l.rank < :sent AND c.rank >= :sent
+        SELECT message_id, 'message_sent' AS type, coalesce(sent_at, claimed_at) AS at, '' AS reason
+        FROM told JOIN (SELECT id, claimed_at FROM locked WHERE rank < :sent) l ON l.id = message_id
+        WHERE told.rank >= :sent
         UNION ALL
-        SELECT c.*, 'message_' || CASE f.type WHEN 'bounce' THEN 'bounced' ELSE 'complained' END, f.at, f.reason
-        FROM changed c JOIN fresh f ON f.message_id = c.id WHERE f.type IN ('bounce', 'complaint') AND f.rank > 0
+        SELECT message_id, 'message_' || CASE type WHEN 'bounce' THEN 'bounced' ELSE 'complained' END, at, reason
+        FROM fresh WHERE type IN ('bounce', 'complaint') AND rank > 0
     ), logged AS (
         INSERT INTO ontask.event (at, type, workflow_id, action_id, run_id, row_id, message_id, origin, outcome,
                                   correlation_id, detail, personal)
         SELECT h.at, CASE WHEN h.type = 'message_sent' AND r.kind = 'email_report' THEN 'report_sent' ELSE h.type END,
-               r.workflow_id, r.action_id, h.run_id, nullif(h.row_id, 0), h.id, 'mail service',
+               r.workflow_id, r.action_id, r.id, CASE WHEN m.row_id > 0 THEN m.row_id END, m.id, 'mail service',
                CASE WHEN h.type = 'message_sent' THEN '' ELSE 'failed' END, r.correlation_id, CAST('{}' AS jsonb),
                CASE WHEN h.reason = '' THEN CAST('{}' AS jsonb) ELSE jsonb_build_object('reason', h.reason) END
-        FROM happened h JOIN ontask.run r ON r.id = h.run_id
+        FROM happened h JOIN ontask.message m ON m.id = h.message_id JOIN ontask.run r ON r.id = m.run_id
         ON CONFLICT DO NOTHING
     )
-    SELECT id, run_id, hits, told FROM changed
+    SELECT run_id, state AS told, CAST(NULL AS bigint) AS hit FROM changed
+    UNION ALL SELECT NULL, NULL, id FROM fresh WHERE type IN ('open', 'click')
 """).bindparams(sent=RANKS["sent"])
 
 # The claim of the latest message of each configuration set that an SES event came for: evidence for later doubts.
@@ -142,8 +143,8 @@ def record(session: Session, found: Sequence[News | ProbeNews]) -> None:
     told = Counter(row.told for row in changed)
     if counted := {metric: told[state] for state, metric in METRICS.items() if told[state]}:
         database.after_commit(session, lambda: metrics.put(counted))
-    runs = sorted({row.run_id for row in changed})
-    if fresh := [hit for row in changed for hit in row.hits or ()]:
+    runs = sorted({row.run_id for row in changed if row.run_id is not None})
+    if fresh := [row.hit for row in changed if row.hit is not None]:
         counters.write_opens(session, hits.count(session, fresh))
     if runs and told_by_ses:
         outbox.finish(session, runs=runs)

@@ -37,7 +37,8 @@ _JUDGE = text("""
         INSERT INTO ontask.event (at, type, workflow_id, action_id, run_id, row_id, message_id, origin, outcome,
                                   correlation_id, detail, personal)
         SELECT j.at, CASE j.type WHEN 'open' THEN 'message_opened' ELSE 'link_clicked' END, r.workflow_id, r.action_id,
-               r.id, nullif(m.row_id, 0), m.id, 'mail', CASE WHEN j.is_machine THEN 'machine' ELSE '' END, '',
+               r.id, CASE WHEN m.row_id > 0 THEN m.row_id END, m.id, 'mail',
+               CASE WHEN j.is_machine THEN 'machine' ELSE '' END, '',
                CASE j.type WHEN 'open'
                     THEN jsonb_build_object('column_id', r.to_column_id, 'counter_id', r.opens_column_id)
                     ELSE CAST('{}' AS jsonb) END,

@@ -16,6 +16,7 @@ from chalicelib.accounts.models import User
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import Kind
+from chalicelib.audit import service as audit
 from chalicelib.aws.mailer import Closed, InDoubt, NotSent, Refused
 from chalicelib.delivery import doubt, notes, plan, service, snapshots, sources, throttle
 from chalicelib.delivery.audience import Audience, rows
@@ -146,7 +147,11 @@ def deliver_note(task: Task, mailer: Carrier, sleep: Callable[[float], None] = t
     """Do it with the given mailer; raises as `deliver_test` does."""
     text = str(task.payload["text"])
     shown = f'<p style="white-space:pre-line">{escape(text)}</p>'
-    return hand_over(Rendered(str(task.payload["subject"]), shown, text), str(task.payload["to"]), mailer, sleep)
+    subject, to = str(task.payload["subject"]), str(task.payload["to"])
+    result = hand_over(Rendered(subject, shown, text), to, mailer, sleep)
+    with database.scope() as session:
+        audit.record(session, "notification_sent", workflow_id=task.workflow_id, subject=subject, to=to)
+    return result
 
 
 def hand_over(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, SQLColumnExpression, UniqueConstraint, exists, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chalicelib.database import Base
@@ -283,3 +283,9 @@ class OptOut(Base):
     workflow_id: Mapped[int] = mapped_column(ForeignKey("workflow.id", ondelete="CASCADE"), primary_key=True)
     address: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]
+
+
+def wants_none(address: SQLColumnExpression[str], workflow_id: int | ColumnElement[int]) -> ColumnElement[bool]:
+    """Return what holds for an address that gets no mail, of this workflow or of any."""
+    mine = (OptOut.workflow_id == workflow_id) & (OptOut.address == func.lower(address))
+    return exists().where(Suppression.address == func.lower(address)) | exists().where(mine)

@@ -157,7 +157,7 @@ _SETTLE = Prepared(
     SELECT s.at, CASE WHEN s.kind = 'sent' AND r.kind = 'email_report' THEN 'report_sent'
                       ELSE CASE WHEN s.lane LIKE 'push:%' THEN 'object' ELSE 'message' END
                            || CASE WHEN s.kind = 'sent' THEN '_sent' ELSE '_failed' END END,
-           r.workflow_id, r.user_id, r.action_id, s.run_id, nullif(s.row_id, 0), s.id, 'worker',
+           r.workflow_id, r.user_id, r.action_id, s.run_id, CASE WHEN s.row_id > 0 THEN s.row_id END, s.id, 'worker',
            CASE WHEN s.kind = 'sent' THEN '' ELSE 'failed' END, r.correlation_id,
            CASE WHEN s.lane LIKE 'push:%'
                 THEN jsonb_strip_nulls(jsonb_build_object(
@@ -221,8 +221,20 @@ def finish(session: Session, lane: str = "", runs: Sequence[int] = ()) -> int:
     for run in ended:
         audit.record(
             session, "run_done", workflow_id=run.workflow_id, user_id=run.user_id, action_id=run.action_id,
-            run_id=run.id,
+            run_id=run.id, **counts(session, run.id),
         )  # fmt: skip
         if run.schedule_id is not None:
             wakeups.run_ended(session, run.id, run.workflow_id)
     return len(ended)
+
+
+def counts(session: Session, run_id: int) -> dict[str, int]:
+    """Return how many messages of the run are in which state."""
+    query = "SELECT state, count(*) FROM ontask.message WHERE run_id = :run_id GROUP BY state ORDER BY state"
+    return {row[0]: row[1] for row in session.execute(text(query), {"run_id": run_id})}
+
+
+def left_out(session: Session, run_id: int) -> dict[str, int]:
+    """Return how many learners get no message of the run, by the reason."""
+    query = "SELECT reason, count(*) FROM ontask.message WHERE run_id = :run_id AND state = 'skipped' GROUP BY reason"
+    return {row[0]: row[1] for row in session.execute(text(query), {"run_id": run_id})}

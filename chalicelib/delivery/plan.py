@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, database, errors, logs, metrics
 from chalicelib.audit import service as audit
-from chalicelib.delivery import copies, sources, wakeups
+from chalicelib.delivery import copies, outbox, sources, wakeups
 from chalicelib.delivery.audience import Audience, only_new, rows
 from chalicelib.delivery.models import (
     HELD,
@@ -129,7 +129,7 @@ def release(session: Session, lane: str, closed_reason: str = "") -> int:
         run.paused_by, run.pause_reason = ("lane" if closed_reason else ""), closed_reason
         audit.record(
             session, "run_started", workflow_id=run.workflow_id, user_id=run.user_id, action_id=run.action_id,
-            run_id=run.id, count=run.planned,
+            run_id=run.id, count=run.planned, left_out=outbox.left_out(session, run.id),
         )  # fmt: skip
         if run.release_at is not None:
             database.after_commit(session, partial(_tell_start, run, (now - run.release_at).total_seconds()))

@@ -101,7 +101,8 @@ def show_message(request: Request, run_id: int, message_id: int) -> Answer:
     labels = learners.Called(request.session, request.workflow.id).labels([message.row_id])
     if lanes.is_push(run.lane):
         return _object(request, run, message)
-    mail = None if message.state == models.SKIPPED else queries.rendered(request.session, message)
+    is_gone = message.state == models.SKIPPED or queries.is_erased(message)
+    mail = None if is_gone else queries.rendered(request.session, message)
     return render(
         "delivery/message.html", run=run, message=message, mail=mail, label=labels.get(message.row_id, ""),
         events=queries.mail_events(request.session, message.id), states=words.states_of(run), reason=words.reason,
@@ -111,7 +112,8 @@ def show_message(request: Request, run_id: int, message_id: int) -> Answer:
 
 def _object(request: Request, run: models.Run, message: models.Message) -> Answer:
     """Show an object as it was sent, and what was answered."""
-    text = "" if message.state == models.SKIPPED else objects.shown(run, message.values, message.flags)
+    is_gone = message.state == models.SKIPPED or queries.is_erased(message)
+    text = "" if is_gone else objects.shown(run, message.values, message.flags)
     return render(
         "delivery/push/message.html", run=run, message=message, text=text, states=words.OBJECT_STATES,
         reason=words.reason, can_send=_can_send(request), in_doubt=_in_doubt(message),
@@ -123,7 +125,7 @@ def show_body(request: Request, run_id: int, message_id: int) -> Answer:
     """Show the mail itself, for the frame in its page."""
     run = queries.run(request.session, request.workflow.id, run_id)
     message = queries.message(request.session, run.id, message_id)
-    if message.state == models.SKIPPED or lanes.is_push(run.lane):
+    if message.state == models.SKIPPED or queries.is_erased(message) or lanes.is_push(run.lane):
         raise errors.NotFound
     return document(learners.framed(queries.rendered(request.session, message).html))
 

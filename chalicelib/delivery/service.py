@@ -6,8 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -31,15 +30,12 @@ from chalicelib.delivery.models import (
     RANKS,
     RUNNING,
     SCHEDULED,
-    SKIPPED,
-    SUPPRESSED,
     UNKNOWN,
-    UNSUBSCRIBED,
     WAITING,
     Lane,
     Message,
     Run,
-    Suppression,
+    wants_none,
 )  # fmt: skip
 from chalicelib.delivery.order import MAX_COPIES, Sendable, SendOrder, bad_addresses, is_address
 from chalicelib.delivery.render import Renderer
@@ -122,7 +118,10 @@ def start(session: Session, action: Sendable, run: Run, defaults: dict[str, Any]
     action.send_defaults = defaults
     audit.record(
         session, "run_confirmed", workflow_id=run.workflow_id, user_id=run.user_id, action_id=action.id, run_id=run.id,
-        name=action.name, due_at=run.due_at.isoformat() if run.due_at else None,
+        name=action.name, due_at=run.due_at.isoformat() if run.due_at else None, kind=run.kind, subject=run.subject,
+        to_column_id=run.to_column_id, counter_id=run.opens_column_id, from_name=run.from_name, copies=run.cost - 1,
+        track_opens=run.track_opens, track_clicks=run.track_clicks, excluded=len(run.skip_rows),
+        leave_out_duplicates=run.leave_out_duplicates,
     )  # fmt: skip
     return run
 
@@ -360,9 +359,10 @@ def _again(session: Session, run: Run, which: ColumnElement[bool]) -> int:
     _lock(session, run)
     if run.state == CANCELLED:
         raise errors.Conflict("This run was cancelled. Start a new one.")
+    unwanted = wants_none(Message.recipient, run.workflow_id)
     changed = session.execute(
         update(Message)
-        .where(Message.run_id == run.id, which, (Message.lane != MAIL) | ~_suppressed())
+        .where(Message.run_id == run.id, which, (Message.lane != MAIL) | ~unwanted)
         .values(
             state=QUEUED, rank=RANKS[QUEUED], attempts=0, reason="", ended_at=None, in_doubt_at=None,
             lease_until=None, retry_at=None,
@@ -377,10 +377,6 @@ def _again(session: Session, run: Run, which: ColumnElement[bool]) -> int:
     if count:
         wakeups.wake(session, run.lane)
     return count
-
-
-def _suppressed() -> ColumnElement[bool]:
-    return select(Suppression.address).where(Suppression.address == func.lower(Message.recipient)).exists()
 
 
 def send_test(session: Session, user: User, workflow: Workflow, action: Sendable, row_id: int, subject: str) -> int:
@@ -398,6 +394,10 @@ def send_test(session: Session, user: User, workflow: Workflow, action: Sendable
         "action": action.id, "row": row_id, "subject": f"[Test] {stored}", "text": action.text, "to": user.email,
         "time_zone": workflow.time_zone, "details": own,
     }  # fmt: skip
+    audit.record(
+        session, "test_sent", workflow_id=workflow.id, user_id=user.id, action_id=action.id, name=action.name,
+        row_id=row_id,
+    )  # fmt: skip
     return schedules.enqueue(session, TEST, payload, workflow_id=workflow.id, user_id=user.id).id
 
 
@@ -405,51 +405,6 @@ def open_lane(session: Session, lane: str) -> None:
     """Let a closed lane try again; runs it had paused stay paused until each is resumed."""
     values = {"is_closed": False, "closed_until": None, "closed_reason": ""}
     session.execute(update(Lane).where(Lane.name == lane, Lane.is_closed).values(values))
-
-
-def remove_suppression(session: Session, address: str) -> None:
-    """Let an address get mail again."""
-    row = session.get(Suppression, address.lower())
-    if row is not None:
-        session.delete(row)
-
-
-def address_of(session: Session, message_id: int) -> str:
-    """Return whom a message is for.
-
-    Raises errors.NotFound when it was deleted.
-    """
-    address = session.scalar(select(Message.recipient).where(Message.id == message_id))
-    if address is None:
-        raise errors.NotFound("This mail is so old that nothing is known of it any more.")
-    return address
-
-
-def unsubscribe(session: Session, message_id: int) -> str:
-    """Send no more mail to the message's recipient, waiting ones included; return the address. Twice is fine.
-
-    Raises errors.NotFound when the message was deleted.
-    """
-    address = address_of(session, message_id).lower()
-    row = {"address": address, "reason": UNSUBSCRIBED, "at": clock.now(), "message_id": message_id}
-    added = session.scalar(
-        upsert(Suppression).values(row).on_conflict_do_nothing().returning(Suppression.address)
-    )  # fmt: skip
-    run = session.scalar(select(Run).join(Message, Message.run_id == Run.id).where(Message.id == message_id))
-    session.execute(
-        update(Message)
-        .where(
-            Message.lane == MAIL, Message.state.in_([HELD, QUEUED, WAITING]), func.lower(Message.recipient) == address
-        )
-        .values(state=SKIPPED, rank=RANKS[SKIPPED], reason=SUPPRESSED, ended_at=clock.now()),
-        execution_options={"synchronize_session": False},
-    )
-    if added and run is not None:
-        audit.record(
-            session, "unsubscribed", workflow_id=run.workflow_id, action_id=run.action_id, run_id=run.id,
-            message_id=message_id,
-        )  # fmt: skip
-    return address
 
 
 def _lock(session: Session, run: Run) -> None:

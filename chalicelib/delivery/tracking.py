@@ -8,7 +8,7 @@ from chalice import Blueprint, Response
 
 from chalicelib import clock, errors
 from chalicelib.aws import queue
-from chalicelib.delivery import agents, links, service
+from chalicelib.delivery import agents, links, suppression
 from chalicelib.delivery.news import CLICK, OPEN
 from chalicelib.logs import logger
 from chalicelib.settings import settings
@@ -66,17 +66,28 @@ def _note(hit: dict[str, object]) -> None:
 
 @page(bp, "/u/{token}", access=Access.EVERYBODY)
 def unsubscribe(request: Request, token: str) -> Answer:
-    """Ask whether somebody really wants no more mail: mail scanners follow links, too."""
-    message_id = _message(token)
-    address = service.address_of(request.session, message_id)
-    return render("delivery/unsubscribe.html", address=address, token=token, is_done=False)
+    """Show what somebody gets and ask what they want: mail scanners follow links, too, so that this changes nothing."""
+    return _wishes(request, token, "")
 
 
 @page(bp, "/u/{token}", method="POST", access=Access.EVERYBODY, csrf=False)
 def confirm_unsubscribe(request: Request, token: str) -> Answer:
-    """Send nothing more to the address, at a person's or a mail program's word."""
-    address = service.unsubscribe(request.session, _message(token))
-    return render("delivery/unsubscribe.html", address=address, token=token, is_done=True)
+    """Do what a person chose; at a mail program's word (RFC 8058) stop the mail of this workflow."""
+    message_id, wish = _message(token), request.form.get("wish")
+    if wish == "again":
+        suppression.resume(request.session, message_id)
+    else:
+        suppression.stop(request.session, message_id, everywhere=wish == "nothing")
+    request.session.flush()
+    return _wishes(request, token, wish or "stop")
+
+
+def _wishes(request: Request, token: str, done: str) -> Answer:
+    address, name, is_here, is_everywhere = suppression.wishes(request.session, _message(token))
+    return render(
+        "delivery/unsubscribe.html", address=address, name=name, is_here=is_here, is_everywhere=is_everywhere,
+        token=token, done=done,
+    )  # fmt: skip
 
 
 def _message(token: str) -> int:

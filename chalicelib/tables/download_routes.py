@@ -9,6 +9,7 @@ from chalice import Blueprint
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.audit import service as audit
 from chalicelib.aws import files
 from chalicelib.schedules import service as schedules
 from chalicelib.tables import downloads, jobs, state
@@ -37,6 +38,10 @@ def download_table(request: Request) -> Answer:
             "time_zone": zone_of(request).key, "view": shown.view.name if shown.view else "",
         },
         workflow_id=request.workflow.id, user_id=request.user.id,
+    )  # fmt: skip
+    audit.record(
+        request.session, "table_exported", workflow_id=request.workflow.id, user_id=request.user.id, format=kind,
+        name=shown.view.name if shown.view else "",
     )  # fmt: skip
     return redirect("tables.show_download", workflow_id=request.workflow.id, job_id=job.id)
 

@@ -112,7 +112,10 @@ def add_row(
         added = int(session.scalar(text(statement), given) or 0)
         keeping.data_changed(session, workflow.id, row_ids=[added])
         add_to_count(session, workflow, 1)
-        record(session, workflow, user_id, "row_added", row_id=added, name=label(columns, values))
+        record(
+            session, workflow, user_id, "row_added", row_id=added, name=label(columns, values),
+            values={str(column_id): kept(item) for column_id, item in values.items() if item is not None},
+        )  # fmt: skip
         return added
 
     return writing(session, workflow, {c.id: c for c in columns}, values, add, None)

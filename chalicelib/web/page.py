@@ -39,6 +39,7 @@ from chalicelib import database, errors, logs, metrics
 from chalicelib.accounts import arrivals, recognition
 from chalicelib.accounts.roles import STAFF, Role, WorkflowRole
 from chalicelib.audit import origins
+from chalicelib.audit import service as audit
 from chalicelib.logs import logger
 from chalicelib.web import csrf as csrf_tokens
 from chalicelib.web import urls, visitor, waiting
@@ -134,6 +135,8 @@ def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
         request = _again(raw, request)  # what was loaded may have gone with the connection
         return finish(request, waiting.answer(raw, request, error))
     except errors.AppError as error:
+        if isinstance(error, errors.Forbidden) and request is not None and request.signed_in is not None:
+            _note_refusal(raw, request.user.id)
         return finish(request or _read(raw, None), _error_answer(request, error))
     except Exception:
         request_id = raw.context.get("requestId", "")
@@ -142,6 +145,20 @@ def _respond(raw: Any, answer_for: Callable[[Request], Answer]) -> Response:
         message = "This is our fault, not yours. Nothing was changed; please try again."
         context = {"title": "Something went wrong", "message": message, "fields": {}, "request_id": request_id}
         return finish(request, _shown(request, 500, context, {}))
+
+
+def _note_refusal(raw: Any, user_id: int) -> None:
+    """Write into the log that somebody was not allowed to do something, as what they did was rolled back."""
+    workflow_id = str((raw.uri_params or {}).get("workflow_id", ""))
+    try:
+        with database.scope() as session:
+            is_member = workflow_id.isdigit() and workflows.has_role(session, user_id, int(workflow_id))
+            audit.record(
+                session, "permission_refused", workflow_id=int(workflow_id) if is_member else None, user_id=user_id,
+                method=raw.method, route=raw.context.get("resourcePath", ""),
+            )  # fmt: skip
+    except errors.Unavailable:
+        logger().warning("a refusal was not noted")
 
 
 def _again(raw: Any, request: Request | None) -> Request:

@@ -74,7 +74,7 @@ def change(session: Session, user_id: int, workflow: Workflow, attribute_id: int
     )  # fmt: skip
     seals.check(form.seen, shown(attribute), {"name": name, "value": value}, who=who)
     if (name, value) != (attribute.name, attribute.value):
-        old = attribute.name
+        old = shown(attribute)
         attribute.name, attribute.value = name, value
         _record(session, "attribute_changed", user_id, attribute, old=old)
     return attribute
@@ -134,5 +134,5 @@ def _checked(session: Session, workflow: Workflow, form: AttributeForm, but: str
 def _record(session: Session, kind: str, user_id: int, attribute: Attribute, **detail: Any) -> None:
     audit.record(
         session, kind, workflow_id=attribute.workflow_id, user_id=user_id, name=attribute.name, attribute=attribute.id,
-        **detail,
+        value=attribute.value, **detail,
     )  # fmt: skip

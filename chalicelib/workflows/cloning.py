@@ -57,7 +57,10 @@ def clone(session: Session, origin: Workflow, user_id: int, wish: Wish) -> Workf
         walked = references.changed("workflow", {"learner_column_id": origin.learner_column_id}, new.__getitem__)
         twin.learner_column_id = walked["learner_column_id"]
         learners.ask_refresh(session, twin)
-    audit.record(session, "workflow_cloned", workflow_id=origin.id, user_id=user_id, name=twin.name)
+    audit.record(
+        session, "workflow_cloned", workflow_id=origin.id, user_id=user_id, name=twin.name,
+        old=origin.name, twin=twin.id,
+    )  # fmt: skip
     session.flush()
     return twin
 

@@ -6,6 +6,7 @@ have left the column, after every change of the table; nobody is mailed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -128,6 +129,14 @@ def with_column(session: Session) -> list[int]:
     return list(session.scalars(query))
 
 
+def forget(session: Session, workflow_id: int, addresses: Collection[str]) -> list[int]:
+    """Let the learners with these addresses go from the workflow; return their accounts, which stay."""
+    theirs = sa.select(User.id).where(User.email.in_(addresses))
+    gone = sa.delete(Learner).where(Learner.workflow_id == workflow_id, Learner.user_id.in_(theirs))
+    session.execute(gone)
+    return list(session.scalars(theirs.where(User.role == "learner")))
+
+
 def refresh_by_id(session: Session, workflow_id: int) -> dict[str, int] | None:
     """Make accounts for new addresses, and let go those that have left: a few statements, however many there are."""
     workflow = session.scalar(sa.select(Workflow).where(Workflow.id == workflow_id).with_for_update())
@@ -149,7 +158,8 @@ def refresh_by_id(session: Session, workflow_id: int) -> dict[str, int] | None:
     added = _done(session, sa.insert(Learner).from_select(["workflow_id", "user_id"], rows))
     if added or gone:
         audit.record(
-            session, "learners_updated", workflow_id=workflow_id, added=added, gone=gone, accounts=made
+            session, "learners_updated", workflow_id=workflow_id, added=added, gone=gone, accounts=made,
+            total=count(session, workflow_id),
         )  # fmt: skip
     return {"added": added, "gone": gone, "accounts": made}
 

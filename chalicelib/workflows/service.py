@@ -28,6 +28,16 @@ def get(session: Session, user_id: int, workflow_id: int, role: WorkflowRole, *,
     return get_with_role(session, user_id, workflow_id, role, in_trash=in_trash)[0]
 
 
+def every(session: Session) -> list[Workflow]:
+    """Return all workflows, those in the trash included, for administrators."""
+    return list(session.scalars(select(Workflow).order_by(Workflow.id)))
+
+
+def has_role(session: Session, user_id: int, workflow_id: int) -> bool:
+    """Tell whether the user works on the workflow, in whatever role."""
+    return session.get(Member, (workflow_id, user_id)) is not None
+
+
 def get_with_role(
     session: Session, user_id: int, workflow_id: int, role: WorkflowRole, *, in_trash: bool = False
 ) -> tuple[Workflow, WorkflowRole]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import programs
 from chalicelib.accounts.models import User
+from chalicelib.accounts.roles import Role
 from chalicelib.audit.models import Event
 from chalicelib.schedules import jobs
 from chalicelib.workflows import service as workflows
@@ -131,3 +132,22 @@ def test_the_description_is_valid_and_has_every_address(api: Program) -> None:
     assert there == {(one.method, one.path) for one in programs.declarations if not one.is_legacy}
     names = [one["operationId"] for methods in told["paths"].values() for one in methods.values()]
     assert len(names) == len(set(names))
+
+
+def test_the_log_is_read_by_programs_each_its_own(
+    session: Session, user: User, api: Program, workflow: Workflow
+) -> None:
+    path = f"{LIST}/{workflow.id}/events"
+    api.send("PATCH", f"{LIST}/{workflow.id}", {"description": "New"})
+    first = api.get(f"{path}?limit=1").json
+    (event,) = first["items"]
+    assert (event["type"], event["said"], event["origin"]) == ("workflow_renamed", "renamed the workflow", "API")
+    rest = api.get(first["next"].partition("8910")[2]).json["items"]
+    assert [one["type"] for one in rest] == ["workflow_created"]
+    assert [one["type"] for one in api.get(f"{path}?type=workflow_created").json["items"]] == ["workflow_created"]
+    assert api.get(f"{path}?since=soon").problems() == {"since": "Write a day as 2026-03-31."}
+    stranger = program(session, make_user(session, "olaf@uni.example"))
+    assert stranger.get(path).status == 404
+    assert {one["type"] for one in stranger.get("/api/v2/events").json["items"]} <= {"token_made"}
+    admin = program(session, make_user(session, "ana@uni.example", Role.ADMIN))
+    assert workflow.id in {one["workflow_id"] for one in admin.get("/api/v2/events").json["items"]}

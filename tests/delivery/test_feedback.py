@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 
 import app
 from chalicelib import clock, database, errors
-from chalicelib.delivery import queries, service
+from chalicelib.delivery import queries, suppression
 from chalicelib.delivery.models import MailEvent, Message, Run, Suppression
 from tests.delivery.cloud import Cloud, FakeSes, envelope, states
 from tests.delivery.conftest import Course, MakeCourse
@@ -110,7 +110,7 @@ def test_a_bounce_for_good_suppresses_the_address_until_it_is_cleared(
     cloud.run(hours=1 / 60)
     assert states(run.id) == {"sent": 1, "skipped": 1}
     with database.scope() as session:
-        service.remove_suppression(session, "S1@uni.example")
+        suppression.release(session, None, "S1@uni.example")
     run = course.confirm()
     cloud.run(hours=1 / 60)
     assert states(run.id) == {"sent": 2}

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import database
-from chalicelib.delivery import links, service
-from chalicelib.delivery.models import Message, Suppression
+from chalicelib.delivery import links, suppression
+from chalicelib.delivery.models import Message, OptOut, Suppression
 from chalicelib.delivery.tracking import PIXEL
 from tests.conftest import Browser, Outside, Page
 from tests.delivery.cloud import Cloud, FakeSes, states
@@ -108,7 +108,7 @@ def test_a_link_can_not_be_bent_to_another_place(browser: Browser) -> None:
         ),
     ],
 )
-def test_one_click_unsubscribes(
+def test_one_click_stops_the_mail_of_one_workflow_and_the_page_offers_more_or_all_back(
     make_course: MakeCourse, cloud: Cloud, ses: FakeSes, browser: Browser, kind: str, body: str
 ) -> None:
     make_course(1).confirm()
@@ -118,11 +118,19 @@ def test_one_click_unsubscribes(
     page = browser.get(path)
     assert (page.status, "s1@uni.example" in page.body) == (200, True)
     with database.scope() as session:
-        assert session.query(Suppression).count() == 0, "mail scanners follow links"
+        assert session.query(OptOut).count() == 0, "mail scanners follow links"
     for _ in range(2):
         assert browser.request("POST", path, body, {"content-type": kind}).status == 200
     with database.scope() as session:
+        assert [row.address for row in session.query(OptOut)] == ["s1@uni.example"]
+        assert session.query(Suppression).count() == 0
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert "by any class" in browser.request("POST", path, "wish=nothing", form).body
+    with database.scope() as session:
         assert session.get_one(Suppression, "s1@uni.example").reason == "unsubscribed"
+    assert "You get mail again" in browser.request("POST", path, "wish=again", form).body
+    with database.scope() as session:
+        assert (session.query(OptOut).count(), session.query(Suppression).count()) == (0, 0)
 
 
 def test_nothing_is_tracked_that_was_not_asked_for(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
@@ -142,7 +150,13 @@ def test_unsubscribing_stops_what_is_waiting_too(make_course: MakeCourse, cloud:
     cloud.run(hours=5 / 3600)
     with database.scope() as session:
         message = session.query(Message).filter_by(row_id=1).order_by(Message.id).first()
-        assert service.unsubscribe(session, message.id) == "s1@uni.example"
+        assert suppression.stop(session, message.id, everywhere=True) == "s1@uni.example"
+        # Of this workflow only, which is enough.
+        suppression.release(session, None, "s1@uni.example")
+        suppression.stop(session, message.id, everywhere=False)
     cloud.run(hours=1 / 60)
     assert states(waiting.id) == {"delivered": 1, "skipped": 1}
     assert ses.mails() == {"s1@uni.example": 1, "s2@uni.example": 2}
+    later = course.confirm()
+    cloud.run(hours=1 / 60)
+    assert states(later.id) == {"delivered": 1, "skipped": 1}

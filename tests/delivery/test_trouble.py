@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib import database, errors
 from chalicelib.aws.mailer import Closed, Envelope, InDoubt, Mailer, MailError, NotSent, Refused
-from chalicelib.delivery import service
+from chalicelib.delivery import service, suppression
 from chalicelib.delivery.models import Lane, Message, Run
 from chalicelib.settings import settings
 from tests.delivery.cloud import Cloud, FakeSes, run_state, states
@@ -248,7 +248,7 @@ def test_what_failed_is_not_tried_again_for_somebody_who_wants_no_mail(
     cloud.run(hours=1)
     with database.scope() as session:
         message = session.query(Message).filter_by(row_id=1).one()
-        service.unsubscribe(session, message.id)
+        suppression.stop(session, message.id, everywhere=False)
     failing(ses, answered("MessageRejected", 400), times=0)
     with database.scope() as session:
         assert service.retry_failed(session, course.user.id, session.get_one(Run, run.id)) == 1

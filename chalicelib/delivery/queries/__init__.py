@@ -15,6 +15,7 @@ from chalicelib.delivery.queries.runs import (
     Point,
     RunCard,
     Totals,
+    is_erased,
     mail_events,
     message,
     messages,
@@ -22,7 +23,6 @@ from chalicelib.delivery.queries.runs import (
     run,
     runs,
     seconds_left,
-    suppressed,
     timeline,
     totals,
     unfinished_runs,
@@ -31,7 +31,7 @@ from chalicelib.delivery.queries.runs import (
 
 __all__ = [
     "Before", "LeftOut", "MessagePage", "Point", "Receipt", "RunCard", "Sample", "Totals", "bad_addresses", "defaults",
-    "mail_events", "message", "messages", "receipt", "rendered", "run", "runs", "seconds_left", "sent_lately",
-    "suppressed", "timeline", "totals", "unfinished_runs",
+    "is_erased", "mail_events", "message", "messages", "receipt", "rendered", "run", "runs", "seconds_left",
+    "sent_lately", "timeline", "totals", "unfinished_runs",
     "who_began",
 ]  # fmt: skip

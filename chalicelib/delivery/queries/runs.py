@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import clock, errors
 from chalicelib.accounts.models import User
 from chalicelib.delivery import copies, throttle, turns
-from chalicelib.delivery.models import ENDED, UNKNOWN, MailEvent, Message, Run, Suppression
+from chalicelib.delivery.models import ENDED, UNKNOWN, MailEvent, Message, Run
 from chalicelib.delivery.render import Rendered, Renderer
 
 PAGE_SIZE = 50
@@ -224,15 +224,15 @@ def mail_events(session: Session, message_id: int) -> list[MailEvent]:
     return list(session.scalars(select(MailEvent).where(MailEvent.message_id == message_id).order_by(MailEvent.at)))
 
 
+def is_erased(found: Message) -> bool:
+    """Tell whether address and content were erased with all that was known of the learner."""
+    return not found.recipient and found.values == {} and found.flags == {} and found.sent_at is not None
+
+
 def rendered(session: Session, found: Message) -> Rendered:
     """Return the mail as it was (or will be) sent, without tracking, so that looking at it counts as nothing."""
     run = session.get_one(Run, found.run_id)
     return copies.collect(session, run)[0] if copies.is_copy(found) else Renderer(run).render(found.values, found.flags)
-
-
-def suppressed(session: Session, *, limit: int = 500) -> list[Suppression]:
-    """Return the addresses that get no mail, newest first."""
-    return list(session.scalars(select(Suppression).order_by(Suppression.at.desc()).limit(limit)))
 
 
 def unfinished_runs(session: Session, action_id: int) -> int:

@@ -272,5 +272,8 @@ def _free(session: Session, workflow_id: int, name: str) -> str:
 
 def _record(session: Session, event_type: str, user_id: int, workflow: Workflow, view: View) -> None:
     workflows.touch(workflow)
-    audit.record(session, event_type, workflow_id=workflow.id, user_id=user_id, view_id=view.id, name=view.name)
+    audit.record(
+        session, event_type, workflow_id=workflow.id, user_id=user_id, view_id=view.id, name=view.name,
+        columns=view.columns, filter=view.filter,
+    )  # fmt: skip
     session.flush()

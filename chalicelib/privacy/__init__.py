@@ -1,0 +1,1 @@
+"""What is known of one learner: as a file, or gone."""
