@@ -136,7 +136,7 @@ def table_of(body: bytes) -> str:
         return archive.read("table.csv").decode()
 
 
-@pytest.mark.parametrize("kind", ["personalised_text", "email_report", "personalised_json", "json_report"])
+@pytest.mark.parametrize("kind", ["personalised_text", "email_report", "json_report"])
 def test_a_snapshot_is_of_the_same_moment_as_the_rows_of_the_run(course: Course, cloud: Cloud, kind: str) -> None:
     with database.scope() as session:
         action = session.get_one(Action, course.action.id)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import delete, update
 
 from chalicelib import clock, database
@@ -17,53 +17,40 @@ from tests.delivery.cloud import Cloud, FakeSes, run_state
 from tests.delivery.conftest import Course, MakeCourse
 
 
-@pytest.fixture
-def helper(make_course: MakeCourse) -> tuple[Course, User]:
-    """A class and a colleague who may send, but owns nothing."""
-    course = make_course(2)
+def colleague(course: Course, name: str) -> Course:
+    """The same class, seen by a colleague who may send, but owns nothing."""
     with database.scope() as session:
-        colleague = make_user(session, "cleo@uni.example")
-        colleague.name = "Cleo"
+        user = make_user(session, f"{name}@uni.example")
         session.add(
-            Member(
-                workflow_id=course.workflow.id, user_id=colleague.id, role=WorkflowRole.SENDER, created_at=clock.now()
-            )
-        )  # fmt: skip
-    course.user = colleague
-    return course, colleague
+            Member(workflow_id=course.workflow.id, user_id=user.id, role=WorkflowRole.SENDER, created_at=clock.now())
+        )
+    return replace(course, user=user)
 
 
-def test_a_colleague_sends_and_the_run_says_who_it_was(helper: tuple[Course, User], cloud: Cloud, ses: FakeSes) -> None:
-    course, colleague = helper
-    run = course.confirm()
+def test_a_colleague_sends_and_the_run_says_who_it_was(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
+    cleo = colleague(make_course(2), "cleo")
+    run = cleo.confirm()
     cloud.run(hours=1)
     assert run_state(run.id) == DONE
     assert sum(ses.mails().values()) == 2
     with database.scope() as session:
-        browser = signed_in(session, session.get_one(User, colleague.id))
+        browser = signed_in(session, cleo.user)
     assert "by Cleo" in browser.get(f"/workflows/{run.workflow_id}/runs/{run.id}").body
 
 
-@pytest.mark.parametrize("lost", ["the membership", "the right to send", "the account"])
-def test_who_lost_access_before_the_time_sends_nothing(
-    helper: tuple[Course, User], cloud: Cloud, ses: FakeSes, lost: str
-) -> None:
-    course, colleague = helper
-    run = course.confirm(due_at=clock.now() + timedelta(hours=1))
+def test_who_lost_access_before_the_time_sends_nothing(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
+    course = make_course(2)
+    due_at = clock.now() + timedelta(hours=1)
+    out, lower, gone = (colleague(course, name) for name in ("out", "lower", "gone"))
+    runs = [one.confirm(due_at=due_at) for one in (out, lower, gone)]
     with database.scope() as session:
-        own = (Member.workflow_id == course.workflow.id) & (Member.user_id == colleague.id)
-        session.execute(
-            {
-                "the membership": delete(Member).where(own),
-                "the right to send": update(Member).where(own).values(role=WorkflowRole.EDITOR),
-                "the account": update(User).where(User.id == colleague.id).values(is_active=False),
-            }[lost]
-        )
+        session.execute(delete(Member).where(Member.user_id == out.user.id))
+        session.execute(update(Member).where(Member.user_id == lower.user.id).values(role=WorkflowRole.EDITOR))
+        session.execute(update(User).where(User.id == gone.user.id).values(is_active=False))
     cloud.run(hours=2)
-    assert run_state(run.id) == FAILED
+    assert [run_state(run.id) for run in runs] == [FAILED] * 3
     assert not ses.mails()
     with database.scope() as session:
-        owner = session.query(User).filter(User.email == "ines@uni.example").one()
-        browser = signed_in(session, owner)
-    page = browser.get(f"/workflows/{run.workflow_id}/runs/{run.id}")
+        browser = signed_in(session, course.user)
+    page = browser.get(f"/workflows/{course.workflow.id}/runs/{runs[0].id}")
     assert "Whoever started this may not send in this workflow any more." in page.body

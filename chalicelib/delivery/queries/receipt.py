@@ -196,7 +196,7 @@ def defaults(
 
 def sent_lately(session: Session, action_id: int) -> Before | None:
     """Return the message's last run if mails of it left within a week."""
-    left = func.count().filter(Message.sent_at.is_not(None))
+    left = func.count().filter(Message.sent_at.is_not(None), Message.row_id >= 0)  # copies are nobody's
     query = (
         select(Run.id, func.coalesce(Run.started_at, Run.created_at), left)
         .join(Message, Message.run_id == Run.id)
