@@ -38,5 +38,6 @@ def test_json_is_written_with_the_menus_checked_and_ready_to_send_on_a_phone(fee
     expect(page.get_by_text("Type another to replace it")).to_be_visible()
     page.get_by_role("link", name="Send…").click()
     expect(page.get_by_role("heading", name="3 objects")).to_be_visible()
-    page.get_by_text("Leave learners out").click()
+    page.get_by_label("Look at who gets it").check()
+    expect(page.get_by_role("button", name="Next: who is left out")).to_be_visible()
     feed.check()
