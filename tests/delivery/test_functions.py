@@ -94,7 +94,7 @@ def test_the_daily_round_forgets_old_counts_and_jobs(cloud: Cloud) -> None:
     due.tidy()
     with database.scope() as session:
         assert session.query(LaneMinute).count() == 0
-        assert [job.kind for job in session.query(Job)] == ["y"]
+        assert {"x", "y"} & {job.kind for job in session.query(Job)} == {"y"}
 
 
 def test_a_message_that_can_not_be_rendered_fails_alone(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:
