@@ -65,6 +65,8 @@ def list_schedules(request: Request) -> Answer:
 def add_schedule(request: Request) -> Answer:
     """Plan something that has no send form."""
     form = repeat_forms.from_values(request.form)
+    if request.form.get("do") == "look":
+        return _add(request, form, {})
     offers = {offer.key: offer for offer in operations.offered(request.session, request.workflow)}
     offer = offers.get(request.form.get("what"))
     if offer is None:
@@ -107,6 +109,7 @@ def _show(
     return render(
         "delivery/schedule.html", status=422 if problems or alert else 200, schedule=schedule, alert=alert,
         repeat=form or repeat_forms.of_schedule(schedule), problems=problems or {},
+        looked=repeat_forms.shown(form, schedule.time_zone) if form else None,
         words=crontab.words(schedule.crontab), stages=_stages(request, schedule),
         following=plans.following(schedule), past=occurrences.of_schedule(request.session, schedule.id),
         runs=repeats.runs_of(request.session, schedule.id), came=schedule_list.CAME, active=plans.ACTIVE,
@@ -200,6 +203,8 @@ def _switched(request: Request, schedule: plans.Schedule) -> Answer:
 
 def _save(request: Request, schedule: plans.Schedule) -> Answer:
     form = repeat_forms.from_values(request.form)
+    if request.form.get("do") == "look":
+        return _show(request, schedule, form)
     try:
         wish = form.wish(schedule.time_zone)
         payload = {**schedule.payload}

@@ -132,6 +132,7 @@ def test_what_is_planned_for_a_time_happens_once_with_the_data_of_then_and_can_h
     page = browser.get(here)
     assert "Its last time is over" in page.body
     change = {**mail(course), "action": "save", "version": page_version(page.body), "r_every": "once"}
+    assert browser.post(here, {**change, "r_every": "day", "do": "look"}).body.count("18:00</time>") == 5
     refused = browser.post(here, {**change, "r_start": f"{later - timedelta(days=1):%Y-%m-%dT%H:%M}"})
     assert refused.status == 422
     assert "This time is over" in refused.body
@@ -268,6 +269,8 @@ def test_links_and_the_list_of_learners_are_planned_too(course: Course, browser:
     fields = {**DAILY, "r_name": "Opening", "what": f"links.open {course.action.id}"}
     assert "Choose what is to be done." in browser.post(here, {**fields, "what": ""}).body
     assert browser.post(here, {**fields, "r_name": ""}).status == 422
+    looked = browser.post(here, {**fields, "do": "look", "r_times": "21:15"})
+    assert (looked.status, looked.body.count("21:15</time>")) == (200, 5)
     assert "is opened" in browser.follow(browser.post(here, fields)).body
     browser.post(here, {**fields, "r_name": "Learners", "what": "workflows.learners 0"})
     browser.post(here, {**fields, "r_name": "Files", "what": f"delivery.archive {course.action.id}"})

@@ -10,5 +10,7 @@ export function showWhatCounts() {
 
 if (every) {
   every.addEventListener("input", showWhatCounts);
+  // What was looked at before is not what the fields say now.
+  document.getElementById("repeat-form")?.addEventListener("input", () => document.querySelector(".looked")?.remove());
   showWhatCounts();
 }
