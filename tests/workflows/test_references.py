@@ -19,7 +19,7 @@ NO_PARTS = {
     "message", "mail_event", "lane", "lane_minute", "mail_proof", "opt_out", "suppression", "upload", "table_version",
     "answer", "answer_draft", "api_token", "saved_answer", "push_token",
     "list_choice", "occurrence", "row_change", "schedule", "served_link",
-    "text_draft", "text_version", "dead_letter",
+    "text_draft", "text_version",
 }  # fmt: skip
 
 
