@@ -146,5 +146,5 @@ def test_a_report_that_is_too_large_is_refused_with_a_way_out(desk: Desk, monkey
     settings.cache_clear()
     page = send(desk)
     assert page.status == 422
-    assert "0.0 MB; at most 0 MB" in words(page)
+    assert "0.0 MB; most providers take 0 MB at most" in words(page)
     assert "Links instead of files" in words(page)
