@@ -14,8 +14,9 @@ from bench.psql import psql
 from bench.uploads import LEARNERS, class_file
 
 ROUNDS = 3
-#: What OnTask 11 took on two cores, with client, server and database on one machine.
-ORIGINAL_SECONDS = 13.1
+#: Against the same statements in psql. On two cores that nobody else uses these take about 1.1 s, where OnTask 11 takes
+#: 13.1 s for the merge: what holds this is ten times as quick.
+LIMIT = 1.2
 
 
 def measure() -> list[Result]:
@@ -32,10 +33,7 @@ def measure() -> list[Result]:
             user_id = user.id
         times = [_round(url, user_id, number) for number in range(ROUNDS)]
     ours, typed = (statistics.median(column) for column in zip(*times, strict=True))
-    return [
-        at_most("outer merge of 100k × 5 into 100k × 20, against psql", ours, typed, 2.0),
-        at_most("the same against OnTask 11 on two cores", ours, ORIGINAL_SECONDS, 0.1),
-    ]
+    return [at_most("outer merge of 100k × 5 into 100k × 20, against psql", ours, typed, LIMIT)]
 
 
 def _round(url: str, user_id: int, number: int) -> tuple[float, float]:

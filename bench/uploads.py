@@ -20,8 +20,6 @@ from local.course import FAMILY, GIVEN, PROGRAMS
 
 LEARNERS = 100_000
 ROUNDS = 5
-#: What OnTask 11 took on two cores, with client, server and database on one machine.
-ORIGINAL_SECONDS = 8.2
 #: Name, type of the column and whether it tells learners apart, as the import has to find them by itself.
 COLUMNS = [
     ("Student id", "text", True), ("Email", "text", True), ("First name", "text", False), ("Last name", "text", False),
@@ -54,7 +52,6 @@ def measure() -> list[Result]:
     return [
         at_most("upload 100k × 20 CSV, against COPY into an indexed table", ours, first, 2.5),
         at_most("upload 100k × 20 CSV, against COPY and then the indexes", ours, after, 2.5),
-        at_most("the same against OnTask 11 on two cores", ours, ORIGINAL_SECONDS, 0.25),
     ]
 
 
