@@ -262,9 +262,8 @@ def _page(
 ) -> Answer:  # fmt: skip
     columns = list(found.columns.values())
     soon = (clock.now() + timedelta(minutes=1)).astimezone(zone(request.user.time_zone))
-    unfinished = (
-        drafts.unfinished(request.session, request.user.id, action.id) if not request.query.get("draft") else []
-    )
+    is_new = request.method == "GET" and not request.query.get("draft")
+    unfinished = drafts.unfinished(request.session, request.user.id, action.id) if is_new else []
     return render(
         "delivery/send.html", columns=columns, earliest=f"{soon:%Y-%m-%dT%H:%M}",
         counters=found.counters,

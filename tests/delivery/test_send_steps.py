@@ -161,6 +161,7 @@ def test_a_problem_of_the_first_step_is_shown_there_and_the_choice_stays(
     page = client.post(path(action), {"draft": "d", "step": "who", "leave_out_bad": "1"})
     assert page.status == 422
     assert 'id="f-subject"' in page.body
+    assert "You had begun before" not in words(page), "this very form is the one"
     assert "2 excluded" in words(client.get(kept(action, "d", step="who")))
     missing = client.post(path(action), {"draft": "nobody's", "step": "who"})
     assert missing.status == 404
