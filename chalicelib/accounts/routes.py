@@ -32,8 +32,11 @@ def _signed_in(request: Request, user: User, target: str) -> Answer:
 
 
 def _safe_target(next_path: str, user: User | None) -> str:
-    """Only paths of this site: `//host` and `/\\host` would lead elsewhere. Else the home of this person."""
-    if next_path.startswith("/") and not next_path.startswith(("//", "/\\")) and "\n" not in next_path:
+    """Only paths of this site, else the home of this person.
+
+    `//host` and `/\\host` would lead elsewhere, and browsers drop tabs and line ends before they look.
+    """
+    if next_path.startswith("/") and not next_path.startswith(("//", "/\\")) and next_path.isprintable():
         return next_path
     is_staff = user is None or user.role in STAFF
     return url_for("workflows.list_workflows" if is_staff else "accounts.show_home")

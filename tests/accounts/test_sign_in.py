@@ -41,7 +41,11 @@ def test_sign_in_leads_to_the_page_that_was_asked_for(visitor: Browser, ana: str
     assert answer.location == "/trash"
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "/\r/evil.example",
+     "javascript:alert(1)"],
+)  # fmt: skip
 def test_sign_in_never_leads_to_another_site(visitor: Browser, ana: str, target: str) -> None:
     answer = visitor.post("/sign-in", {"email": ana, "password": PASSWORD, "next": target})
     assert answer.location == "/workflows"
