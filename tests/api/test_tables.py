@@ -334,6 +334,49 @@ def test_a_list_of_values_that_does_not_fit_is_refused_when_the_column_is_made(a
     assert "n" not in api.get(f"{table}/rows/1").json
 
 
+def test_a_column_is_worked_out_by_a_formula_and_gets_another_one(api: Program, table: str) -> None:
+    columns = f"{table}/columns"
+    wanted = {"op": "weighted", "columns": ["mark", "sid"], "weights": [0.5, 2], "ignore_missing": True}
+    made = api.send("POST", columns, {"name": "points", "formula": wanted})
+    assert (made.status, made.json["type"]) == (201, "double")
+    assert made.json["formula"] == {**wanted, "keep_up_to_date": True}
+    one = f"{columns}/{made.json['id']}"
+    assert [api.get(f"{table}/rows/{key}").json["points"] for key in (1, 2)] == [5.5, 4]
+    api.send("PATCH", f"{table}/rows/2", {"values": {"mark": 8}})
+    assert api.get(f"{table}/rows/2").json["points"] == 8, "it is kept up to date"
+    api.send("PATCH", f"{table}/rows/2", {"values": {"mark": None}})
+    other = {"op": "ratio", "columns": ["mark", "sid"], "keep_up_to_date": False}
+    told = api.send("POST", f"{one}/formula?dry_run=true", {"formula": other}).json
+    assert (told["changed"], told["emptied"], told["refusal"]) == (1, 1, None)
+    assert {"before": "4", "after": None} in told["samples"]
+    assert api.send("POST", f"{one}/formula", {"formula": other}).status == 409, "a value would be lost"
+    changed = api.send("POST", f"{one}/formula", {"formula": other, "may_empty": 1})
+    assert changed.json["formula"] == {**other, "ignore_missing": False}
+    assert [api.get(f"{table}/rows/{key}").json["points"] for key in (1, 2)] == [7, None]
+    assert [one["formula"] is None for one in api.get(columns).json["items"]] == [True] * 5 + [False]
+
+
+WRONG_FORMULAS: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown column": ({"formula": {"op": "sum", "columns": ["mark", "x"]}}, "formula.columns"),
+    "no column": ({"formula": {"op": "sum", "columns": []}}, "formula.columns"),
+    "texts": ({"formula": {"op": "sum", "columns": ["name"]}}, "formula.columns"),
+    "weights of a sum": ({"formula": {"op": "sum", "columns": ["mark"], "weights": [1]}}, "formula.weights"),
+    "unknown operation": ({"formula": {"op": "power", "columns": ["mark"]}}, "formula.op"),
+    "a type, too": ({"type": "text", "formula": {"op": "sum", "columns": ["mark"]}}, "type"),
+    "neither": ({}, "type"),
+}
+
+
+def test_a_formula_that_does_not_fit_is_told_by_field(api: Program, table: str) -> None:
+    for what, (sent, field) in WRONG_FORMULAS.items():
+        answer = api.send("POST", f"{table}/columns", {"name": "n", **sent})
+        assert answer.problems().keys() == {field}, what
+    marks = api.get(f"{table}/columns").json["items"][2]
+    answer = api.send("POST", f"{table}/columns/{marks['id']}/formula", {"formula": {"op": "sum", "columns": ["sid"]}})
+    assert answer.status == 422, "people fill this column"
+    assert len(api.get(f"{table}/columns").json["items"]) == 5
+
+
 # -- views
 
 LATE = {

@@ -10,7 +10,18 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.tables import cells, changes, queries, values
 from chalicelib.tables.charts import figures
-from chalicelib.tables.columns import create, lists, remove, retype, settings, uses
+from chalicelib.tables.columns import (
+    api_formulas,
+    create,
+    forms,
+    lists,
+    recipes,
+    redefine,
+    remove,
+    retype,
+    settings,
+    uses,
+)
 from chalicelib.tables.columns.create import Details
 from chalicelib.tables.models import Column
 from chalicelib.tables.scope import Scope
@@ -25,8 +36,8 @@ LIST = "/api/v2/workflows/{workflow_id}/columns"
 ONE = LIST + "/{column_id}"
 ALLOWED = {"type": ["array", "null"], "items": {"type": ["string", "number"]}}
 NEW = schemas.fields(
-    {"name": schemas.TEXT, "type": {"type": "string", "enum": list(TYPES)}}, description=schemas.TEXT,
-    allowed_values=ALLOWED, initial={"type": ["string", "number", "boolean", "null"]},
+    {"name": schemas.TEXT}, type={"type": "string", "enum": list(TYPES)}, description=schemas.TEXT,
+    allowed_values=ALLOWED, initial={"type": ["string", "number", "boolean", "null"]}, formula=api_formulas.FORMULA,
 )  # fmt: skip
 CHANGE = schemas.fields(
     name=schemas.TEXT, description=schemas.TEXT, key=schemas.YES_NO, position=schemas.WHOLE, allowed_values=ALLOWED
@@ -34,6 +45,7 @@ CHANGE = schemas.fields(
 #: What another type can mean: texts can be read as numbers or dates in more than one way.
 CHOICES = sorted({choice for choices in retype.CHOICES.values() for choice in choices})
 _PLAIN_TEXTS = {"integer": "integer_decimals", "boolean": "boolean_words"}
+REDEFINE = schemas.fields({"formula": api_formulas.FORMULA}, may_empty=schemas.WHOLE)
 TYPE = schemas.fields({"to": {"type": "string", "enum": CHOICES}}, may_lose=schemas.WHOLE)
 _FIGURES = (
     "present", "missing", "distinct", "lowest", "q1", "median", "q3", "highest", "mean", "deviation", "mode",
@@ -42,13 +54,15 @@ _FIGURES = (
 _FIELDS = {"is_key": "key", "allowed": "allowed_values"}
 EXAMPLE = {
     "id": 31, "name": "mark", "type": "double", "key": False, "position": 3, "description": "", "allowed_values": None,
+    "formula": None,
 }  # fmt: skip
 
 
-def _shown(column: Column) -> dict[str, Any]:
+def _shown(request: ApiRequest, column: Column) -> dict[str, Any]:
     return {
         "id": column.id, "name": column.name, "type": column.type, "key": column.is_key, "position": column.position,
         "description": column.description, "allowed_values": column.allowed_values,
+        "formula": api_formulas.shown(column, queries.columns(request.session, request.workflow.id)),
     }  # fmt: skip
 
 
@@ -56,13 +70,20 @@ def _shown(column: Column) -> dict[str, Any]:
 def list_columns(request: ApiRequest) -> Answer:
     """List the columns in their order."""
     columns = queries.columns(request.session, request.workflow.id)
-    return answer({"items": [_shown(column) for column in columns], "next": None})
+    return answer({"items": [_shown(request, column) for column in columns], "next": None})
 
 
-@api("POST", LIST, role=WorkflowRole.EDITOR, summary="Add a column", body=NEW, statuses=(201,), example=EXAMPLE)
+@api(
+    "POST", LIST, role=WorkflowRole.EDITOR, summary="Add a column", body=NEW, statuses=(201, 202), example=EXAMPLE
+)  # fmt: skip
 def create_column(request: ApiRequest) -> Answer:
-    """Add a column, with one value for everybody or none."""
+    """Add a column of a type, with one value for everybody or none; or one that a formula works out of others."""
     sent, zone = request.json, ZoneInfo(request.workflow.time_zone)
+    if "formula" in sent:
+        return _create_computed(request)
+    if "type" not in sent:
+        message = "Say its type, or the formula by which it is worked out."
+        raise errors.Invalid(message, {"type": message})
     allowed = _allowed(sent.get("allowed_values"), sent["type"], zone)
     try:
         draft = Column(name=sent["name"], type=sent["type"], is_key=False, allowed_values=allowed)
@@ -74,7 +95,18 @@ def create_column(request: ApiRequest) -> Answer:
     details = Details(sent["name"], sent["type"], sent.get("description", ""), allowed=allowed)
     made = create.add(request.session, request.workflow, request.user.id, details, initial)
     request.session.flush()
-    return answer(_shown(made), 201)
+    return answer(_shown(request, made), 201)
+
+
+def _create_computed(request: ApiRequest) -> Answer:
+    sent = request.json
+    if too_much := {"type", "allowed_values", "initial"} & sent.keys():
+        message = "The formula says what the column holds."
+        raise errors.Invalid(message, dict.fromkeys(sorted(too_much), message))
+    form = api_formulas.form(sent["formula"], queries.columns(request.session, request.workflow.id))
+    form |= {"name": [sent["name"]], "description": [sent.get("description", "")]}
+    with api_formulas.named():
+        return _made(request, changes.FORMULA, form, 201)
 
 
 def _allowed(sent: list[Any] | None, column_type: str, zone: ZoneInfo) -> list[Any] | None:
@@ -110,7 +142,7 @@ def change_column(request: ApiRequest, column_id: int) -> Answer:
     except errors.Invalid as error:
         fields = {_FIELDS.get(name, name): said for name, said in error.fields.items()}
         raise errors.Invalid(error.message, fields) from error
-    return answer(_shown(column))
+    return answer(_shown(request, column))
 
 
 @api(
@@ -164,19 +196,55 @@ def copy_column(request: ApiRequest, column_id: int) -> Answer:
 )  # fmt: skip
 def compute_column(request: ApiRequest, column_id: int) -> Answer:
     """Work out the values of a column that was made by a formula."""
+    return _changed(request, _computed(request, column_id), changes.COMPUTE)
+
+
+def _computed(request: ApiRequest, column_id: int) -> Column:
     column = queries.column(request.session, request.workflow.id, column_id)
-    return _changed(request, column, changes.COMPUTE)
+    if recipes.formula(column.recipe) is None:
+        raise errors.Invalid("This column is not worked out by a formula. Add a new one with a formula.")
+    return column
+
+
+@api(
+    "POST", ONE + "/formula", role=WorkflowRole.EDITOR, summary="Give it another formula", statuses=(200, 202),
+    body=REDEFINE, query={"dry_run": "true: only tell what would change"}, example=EXAMPLE,
+)  # fmt: skip
+def redefine_column(request: ApiRequest, column_id: int) -> Answer:
+    """Work it out by another formula; refused when more cells would lose their value than `may_empty` says (or 0)."""
+    column = _computed(request, column_id)
+    columns = queries.columns(request.session, request.workflow.id)
+    form = api_formulas.form(request.json["formula"], columns)
+    with api_formulas.named():
+        wanted = forms.definition(Values(form), ZoneInfo(request.workflow.time_zone), columns)
+        found = redefine.preview(request.session, request.workflow, column, wanted)
+        if request.query.checked("dry_run"):
+            samples = [{"before": before, "after": after} for _, before, after in found.samples]
+            return answer(
+                {"type": found.type, "changed": found.changed, "filled": found.filled, "emptied": found.emptied,
+                 "same": found.same, "samples": samples, "refusal": found.refusal or None, "broken": found.broken}
+            )  # fmt: skip
+        may_empty = request.json.get("may_empty", 0)
+        if found.emptied > may_empty:
+            raise errors.Conflict(f"{found.emptied:,} cells would lose their value. Say so as `may_empty`.")
+        form |= {"column": [str(column.id)], "may_empty": [str(may_empty)]}
+        return _made(request, changes.REDEFINE, form)
 
 
 def _changed(request: ApiRequest, column: Column, kind: str, *, status: int = 200, **fields: object) -> Answer:
+    return _made(
+        request, kind, {name: [str(value)] for name, value in {"column": column.id, **fields}.items()}, status
+    )  # fmt: skip
+
+
+def _made(request: ApiRequest, kind: str, form: dict[str, list[str]], status: int = 200) -> Answer:
     """Make the change, at once or, where it writes many cells, by a job; answer with the column that it is about."""
-    form = {name: [str(value)] for name, value in {"column": column.id, **fields}.items()}
     wish = changes.Wish(kind, Values(form), ZoneInfo(request.workflow.time_zone))
     if changes.is_long(request.session, request.workflow, wish):
         return accepted(changes.ask(request.session, request.workflow, request.user.id, wish))
     outcome = changes.carry_out(request.session, request.workflow, request.user.id, wish)
-    made = queries.column(request.session, request.workflow.id, outcome.column_id or column.id)
-    return answer(_shown(made), status)
+    made = queries.column(request.session, request.workflow.id, outcome.column_id or 0)
+    return answer(_shown(request, made), status)
 
 
 @api(
