@@ -18,6 +18,7 @@ from chalicelib.formulas import builder
 from chalicelib.formulas import forms as formulas
 from chalicelib.formulas.check import check
 from chalicelib.formulas.words import words
+from chalicelib.schedules import needs, plans
 from chalicelib.tables.views import queries as view_queries
 from chalicelib.tables.views import service as views
 from chalicelib.web.page import page
@@ -219,8 +220,10 @@ def _condition_panel(
     status: int = 422,
 ) -> Answer:
     stored = condition.formula if condition else None
+    needing = needs.using(request.session, editor.workflow.id, {f"k{condition.id}"}) if condition else []
     return _panel(
         request, editor, "actions/_condition.html", problems=problems, status=status, condition=condition,
+        schedules=plans.named(needing),
         elsewhere=[] if condition else conditions.elsewhere(request.session, editor.action),
         seal=seals.seal(conditions.shown(condition)) if condition else "", formula=form.formula if form else stored,
     )  # fmt: skip

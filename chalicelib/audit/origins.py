@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 PAGE, API, WORKER = "page", "API", "worker"
+SCHEDULER, LINK = "scheduler", "learner link"
 
 _origin: ContextVar[str] = ContextVar("origin", default=WORKER)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -105,6 +105,55 @@ def erase(
     )  # fmt: skip
     session.execute(sa.delete(OptOut).where(OptOut.workflow_id == workflow_id, OptOut.address.in_(addresses)))
     return len(ids), sorted({row.row_id for row in found if row.row_id})
+
+
+def forget_choices(
+    session: Session, workflow_id: int, own: Callable[[int], Sequence[str]], addresses: Collection[str]
+) -> None:  # fmt: skip
+    """Take learners out of what is left out by name in runs, schedules and forms that are being filled in.
+
+    `own` gives what stands in a column for them alone; a list whose column is not told has addresses only.
+    """
+    for column in session.scalars(_LISTED, {"workflow_id": workflow_id}).all():
+        gone = [*addresses, *(own(int(column)) if column else ())]
+        for statement in _SHORTENED if gone else ():
+            session.execute(statement, {"workflow_id": workflow_id, "column": column, "gone": gone})
+
+
+#: The columns whose values are left out somewhere; empty where none is told.
+_LISTED = sa.text("""
+    SELECT COALESCE(CAST(to_column_id AS text), '') FROM ontask.run
+    WHERE workflow_id = :workflow_id AND left_out <> '[]'
+    UNION SELECT COALESCE(fields -> 'to_column_id' ->> 0, '') FROM ontask.run_draft
+    WHERE workflow_id = :workflow_id AND left_out <> '[]'
+    UNION SELECT COALESCE(sent ->> 'to_column_id', sent ->> 'item_column_id', '')
+    FROM ontask.schedule, LATERAL (
+        SELECT payload AS sent UNION ALL SELECT step -> 'payload' FROM jsonb_array_elements(steps) step) all_of_it
+    WHERE workflow_id = :workflow_id AND sent -> 'left_out' <> '[]'
+""")
+_SHORTENED = (
+    sa.text("""
+        UPDATE ontask.run SET left_out = left_out - CAST(:gone AS text[])
+        WHERE workflow_id = :workflow_id AND COALESCE(CAST(to_column_id AS text), '') = :column"""),
+    sa.text("""
+        UPDATE ontask.run_draft SET left_out = left_out - CAST(:gone AS text[])
+        WHERE workflow_id = :workflow_id AND COALESCE(fields -> 'to_column_id' ->> 0, '') = :column"""),
+    sa.text("""
+        UPDATE ontask.schedule SET payload = jsonb_set(
+            payload, '{left_out}', (payload -> 'left_out') - CAST(:gone AS text[]))
+        WHERE workflow_id = :workflow_id AND payload -> 'left_out' <> '[]'
+              AND COALESCE(payload ->> 'to_column_id', payload ->> 'item_column_id', '') = :column"""),
+    sa.text("""
+        UPDATE ontask.schedule SET steps = (
+            SELECT jsonb_agg(CASE
+                WHEN sent -> 'left_out' <> '[]'
+                     AND COALESCE(sent ->> 'to_column_id', sent ->> 'item_column_id', '') = :column
+                THEN jsonb_set(step, '{payload,left_out}', (sent -> 'left_out') - CAST(:gone AS text[]))
+                ELSE step END ORDER BY number)
+            FROM jsonb_array_elements(steps) WITH ORDINALITY listed (step, number), LATERAL (SELECT step -> 'payload')
+                 of_it (sent))
+        WHERE workflow_id = :workflow_id AND steps <> '[]'"""),
+)
 
 
 def forget_suppression(session: Session, addresses: Collection[str]) -> None:

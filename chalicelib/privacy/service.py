@@ -96,6 +96,10 @@ def erase(session: Session, user_id: int, workflow: Workflow, who: Person) -> Er
 
     Raises errors.Conflict when a mail to them is on its way or the table is locked for more than 3 s.
     """
+    mails.forget_choices(
+        session, workflow.id, lambda column_id: tables.own_values(session, workflow.id, column_id, who.row_ids),
+        who.addresses,
+    )  # fmt: skip
     rows = tables.erase(session, workflow, who.row_ids, who.addresses)
     messages, gone = mails.erase(session, workflow.id, who.row_ids, who.addresses)
     row_ids = sorted({*who.row_ids, *gone})
@@ -132,6 +136,7 @@ _PLACES = {
     "job": ("payload", "result"),
     "run_draft": ("fields", "left_out"),
     "run": ("left_out",),
+    "schedule": ("payload", "steps", "addresses"),
     "upload": ("understood", "choices", "result"),
     "event": ("detail", "personal"),
     "message": ("values",),

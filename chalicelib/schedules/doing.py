@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chalicelib import database, errors
+from chalicelib.audit import origins
 from chalicelib.delivery import notes
 from chalicelib.schedules import occurrences, operations, plans
 from chalicelib.schedules.jobs import Task, job
@@ -38,7 +39,8 @@ def begin(task: Task) -> dict[str, Any]:
         opened = occurrences.open_one(session, int(task.payload["occurrence"]))
         if opened is None:
             return {}
-        outcome = _begin(session, *opened)
+        with origins.through(origins.SCHEDULER):
+            outcome = _begin(session, *opened)
         _settle(session, *opened, outcome)
     return {"run": outcome.run_id, "message": outcome.message}
 

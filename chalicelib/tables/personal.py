@@ -33,6 +33,15 @@ def values(session: Session, workflow_id: int, row_id: int) -> dict[str, Any]:
     return {c.name: found.get(f"c{c.id}") for c in queries.columns(session, workflow_id)} if found else {}
 
 
+def own_values(session: Session, workflow_id: int, column_id: int, row_ids: Collection[int]) -> list[str]:
+    """Return, as texts, what these rows hold in the column and no other row does."""
+    name, cell = store.table(workflow_id), f"btrim(CAST(c{column_id} AS text))"
+    if f"c{column_id}" not in {f"c{one.id}" for one in queries.columns(session, workflow_id)}:
+        return []
+    statement = f"SELECT {cell} FROM {name} WHERE {cell} <> '' GROUP BY 1 HAVING bool_and(row_id = ANY(:ids))"
+    return list(session.scalars(text(statement), {"ids": list(row_ids)}))
+
+
 def earlier(session: Session, workflow_id: int, row_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Return the rows in tables that are kept for Undo, by the names that the columns had."""
     told = []

@@ -96,6 +96,7 @@ def test_what_failed_too_often_is_on_the_page_of_its_run_and_can_be_sent_again(c
 
 def test_administrators_see_all_that_was_set_aside(course: Course, run: Run) -> None:
     browser, path = opened(course, Role.ADMIN), "/admin/dead-letters"
+    assert all(path in browser.get(page).body for page in ("/admin/log", "/me"))
     assert "Nothing was set aside" in browser.get(path).body
     give_up("jobs", {"job": 4711})
     give_up("jobs", "nonsense")

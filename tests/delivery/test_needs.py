@@ -6,9 +6,11 @@ import re
 
 from sqlalchemy import select, update
 
-from chalicelib import database
-from chalicelib.actions.models import Action
+from chalicelib import clock, database
+from chalicelib.actions.models import Action, Condition
+from chalicelib.actions.reports.models import Attachment
 from chalicelib.schedules.models import Schedule
+from chalicelib.tables.models import View
 from tests.conftest import Browser
 from tests.delivery.cloud import Cloud, FakeSes
 from tests.delivery.conftest import MakeCourse
@@ -75,6 +77,30 @@ def test_a_message_that_only_follows_lets_the_schedule_rest(make_course: MakeCou
     gone = browser.follow(browser.post(f"/workflows/{course.workflow.id}/actions/{other.id}/delete", {}))
     assert "“Each evening” can’t do without it and rests." in gone.body
     assert "rests" in browser.get(here).body
+
+
+def test_a_condition_and_a_view_that_a_schedule_needs_name_it_before_they_are_deleted(
+    make_course: MakeCourse, cloud: Cloud
+) -> None:
+    course = make_course(3)
+    browser = sign_in(course)
+    browser.post(send(course), mail(course, subject="{% if low %}Soon{% else %}Well{% endif %}"))
+    with database.scope() as session:
+        low = session.scalars(select(Condition.id)).one()
+        view = View(
+            workflow_id=course.workflow.id, name="All", columns=[course.columns["name"]], filter=None,
+            created_at=clock.now(), updated_at=clock.now(),
+        )  # fmt: skip
+        session.add(view)
+        session.flush()
+        file = Attachment(
+            action_id=course.action.id, view_id=view.id, format="csv", position=1, created_at=clock.now()
+        )  # fmt: skip
+        session.add(file)
+        seen = view.id
+    here = f"/workflows/{course.workflow.id}"
+    for page in (f"{here}/actions/{course.action.id}/conditions/{low}", f"{here}/views/{seen}"):
+        assert "Without it “Each evening” can’t be done" in browser.get(page).body
 
 
 def _payload(session: object) -> dict[str, object]:

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, text, update
 from chalicelib import database
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action, Condition
+from chalicelib.audit.models import Event
 from chalicelib.delivery import repeats
 from chalicelib.delivery.models import Run
 from chalicelib.schedules import doing, due, jobs, occurrences, plans
@@ -160,6 +161,8 @@ def test_three_failures_in_a_row_make_it_rest_and_its_owner_is_told(
     assert ses.mails()[OWNER] == 3
     with database.scope() as session:
         assert session.get_one(Schedule, schedule).state == "blocked"
+        begun = select(Event.origin).where(Event.type == "run_failed").distinct()
+        assert session.scalars(begun).all() == ["scheduler"]
 
 
 def test_whoever_may_not_send_any_more_sends_nothing(make_course: MakeCourse, cloud: Cloud, ses: FakeSes) -> None:

@@ -16,10 +16,11 @@ from chalicelib.actions.surveys.models import Answer, Draft
 from chalicelib.audit import service as audit
 from chalicelib.audit.models import Event
 from chalicelib.delivery import feedback, outbox, plan, service, suppression
-from chalicelib.delivery.models import Message
+from chalicelib.delivery.models import Message, Run, RunDraft
 from chalicelib.delivery.news import News
 from chalicelib.delivery.order import SendOrder
 from chalicelib.schedules import service as schedules
+from chalicelib.schedules.models import Schedule
 from chalicelib.tables import service as tables
 from chalicelib.tables.models import RowChange
 from chalicelib.workflows import learners
@@ -77,6 +78,20 @@ def learner(session: Session, user: User, workflow: Workflow, frozen_clock: Cloc
                       updated_at=clock.now()))  # fmt: skip
     session.execute(text("INSERT INTO ontask.dead_letter (sqs_id, body, failed_at) VALUES ('1', :body, now())"),
                     {"body": json.dumps({"to": ADA})})  # fmt: skip
+    left_out = {"to_column_id": columns["sid"], "left_out": [KEY, "s2"]}
+    run.to_column_id, run.left_out = columns["sid"], left_out["left_out"]
+    session.add(RunDraft(
+        id="a form", workflow_id=workflow.id, action_id=action.id, user_id=user.id,
+        fields={"to_column_id": [str(columns["sid"])]}, left_out=[KEY, "s2"], created_at=clock.now(),
+        updated_at=clock.now(),
+    ))  # fmt: skip
+    step = {"kind": "delivery.push", "action_id": action.id, "payload": {"left_out": [KEY, "s2"], "cc": [ADA]}}
+    step["payload"]["item_column_id"] = columns["sid"]
+    session.add(Schedule(
+        workflow_id=workflow.id, action_id=action.id, user_id=user.id, kind="delivery.repeat", name="Weekly",
+        payload=left_out, steps=[step], crontab="0 5 * * 0", time_zone="UTC", notify="error", state="off",
+        created_at=clock.now(),
+    ))  # fmt: skip
     schedules.enqueue(session, "delivery.note", {"to": ADA.upper()}, workflow_id=workflow.id)
     version = session.scalar(
         text("INSERT INTO ontask.table_version (workflow_id, reason, columns, row_count, created_at)"
@@ -130,6 +145,9 @@ def test_nothing_of_an_erased_learner_is_left_anywhere(client: Browser, session:
     session.expire_all()
     assert traces(session, ADA) == {}
     assert traces(session, KEY) == {}
+    run, form, plan_ = session.query(Run).one(), session.query(RunDraft).one(), session.query(Schedule).one()
+    assert [run.left_out, form.left_out, plan_.payload["left_out"]] == [["s2"]] * 3, "others stay left out"
+    assert plan_.steps[0]["payload"]["left_out"] == ["s2"]
     assert session.query(Event).count() == events + 1
     assert [m.state for m in session.query(Message).order_by(Message.id)] == ["bounced", "sent"]
     assert set(traces(session, "ben@uni.example")) >= {"ontask.message", f"learners.w{learner.id}"}

@@ -131,6 +131,6 @@ def test_an_import_that_fails_is_in_the_log(course: Course, aws: str) -> None:
     course.sql(names)  # meanwhile somebody says which names there may be
     course.work()
     detail = course.sql("SELECT detail FROM ontask.event WHERE type = 'import_failed'")
-    assert detail["name"] == "late.csv"
+    assert (detail["name"], detail["source"]) == ("late.csv", "csv")
     assert "takes certain values only" in detail["problem"]
     assert "could not add data from “late.csv”" in said(course, f"{course.path}/log")

@@ -20,6 +20,7 @@ from chalicelib.actions.routes import ACTION
 from chalicelib.actions.serving import queries, service, visiting
 from chalicelib.actions.serving.service import LinkForm
 from chalicelib.actions.serving.visiting import Visit
+from chalicelib.audit import origins
 from chalicelib.audit import service as audit
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
@@ -164,11 +165,12 @@ def answer_served(request: Request, token: str) -> Answer:
 def _served(request: Request, token: str) -> Answer:
     visit = _visit(request, token)
     if request.method == "GET":  # what is sent has an event of its own
-        audit.record(
-            request.session, "action_served", workflow_id=visit.workflow.id, user_id=request.user.id,
-            action_id=visit.action.id, name=visit.action.name, outcome=visit.answer.value, row_id=visit.row_id,
-            as_member=visit.is_member,
-        )  # fmt: skip
+        with origins.through(origins.LINK):
+            audit.record(
+                request.session, "action_served", workflow_id=visit.workflow.id, user_id=request.user.id,
+                action_id=visit.action.id, name=visit.action.name, outcome=visit.answer.value, row_id=visit.row_id,
+                as_member=visit.is_member,
+            )  # fmt: skip
     if visit.answer is not visiting.Answer.OPEN:
         late = _late.get(Kind(visit.action.kind)) if request.method == "POST" else None
         return Answer(

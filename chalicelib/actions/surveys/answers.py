@@ -20,7 +20,7 @@ from chalicelib.tables import cells, writing
 
 APPLY = "apply_answers"
 #: Through which door an answer came: from its learner, or entered by the instructor.
-LINK, ENTRY = "learner link", origins.PAGE
+LINK, ENTRY = origins.LINK, origins.PAGE
 #: So much of what was typed is kept of a form that is not sent yet.
 MAX_DRAFT = 200_000
 #: A form that was begun is kept for so long.

@@ -109,7 +109,7 @@ def _first(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
     _index(session, workflow.id, key_ids)
     audit.record(
         session, "data_uploaded", workflow_id=workflow.id, user_id=upload.user_id, name=upload.filename,
-        source="sheet" if upload.link else "file", rows=rows, columns=len(ids),
+        source=upload.source, rows=rows, columns=len(ids),
         keys=[key.name for key in keys], version=version.id,
     )  # fmt: skip
     return {"rows": rows, "columns": len(ids), "version": version.id}
@@ -204,7 +204,8 @@ def _merge(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
     told = {name: summary[name] for name in ("new", "matched", "dropped", "cells")}
     audit.record(
         session, "data_merged", workflow_id=workflow.id, user_id=upload.user_id, name=upload.filename,
-        source="sheet" if upload.link else "file", rows=rows, method=plan.method, version=version.id, **told,
+        source=upload.source, rows=rows, rows_before=workflow.row_count, columns_before=len(existing),
+        method=plan.method, version=version.id, **told,
         **versions.differences(before, versions.snapshot(queries.columns(session, workflow.id))),
     )  # fmt: skip
     return {"rows": rows, "version": version.id, "added_columns": len(new_ids), **told}

@@ -95,7 +95,7 @@ def _note_failure(task: Task, upload_id: int, problem: str) -> None:
         upload = session.get_one(Upload, upload_id)
         audit.record(
             session, "import_failed", workflow_id=upload.workflow_id, user_id=task.user_id, name=upload.filename,
-            problem=problem,
+            source=upload.source, problem=problem,
         )  # fmt: skip
 
 

@@ -40,3 +40,8 @@ class Upload(Base):
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+    @property
+    def source(self) -> str:
+        """Where the data come from: "sheet", "excel", "csv"; "file" as long as nobody has looked into it."""
+        return "sheet" if self.link else str(self.understood.get("format", "file"))

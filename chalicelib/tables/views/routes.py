@@ -12,6 +12,7 @@ from chalicelib.formulas import builder
 from chalicelib.formulas import forms as formulas
 from chalicelib.formulas.check import check
 from chalicelib.formulas.words import words
+from chalicelib.schedules import plans
 from chalicelib.tables import queries as tables
 from chalicelib.tables import scope, state
 from chalicelib.tables.models import View
@@ -124,6 +125,7 @@ def _form(
         version=view.version if view else 0, columns=forms.in_order(draft, columns), problems=problems or {},
         message=message, changes=changes or [], sort_fields=forms.sort_fields(draft), sortable=columns,
         followers=queries.followers(request.session, view.id) if view else [],
+        schedules=plans.named(service.schedules_with(request.session, view)) if view else "",
         builder=builder.data(infos, request.workflow.time_zone), rule_problems=_rule_problems(request, draft, infos),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from chalicelib.audit import service as audit
 from chalicelib.formulas.check import Columns, check
 from chalicelib.formulas.words import words
 from chalicelib.schedules import needs
+from chalicelib.schedules.plans import Schedule
 from chalicelib.tables import queries as tables
 from chalicelib.tables.columns import settings
 from chalicelib.tables.models import Column, View
@@ -117,9 +118,18 @@ def copy(session: Session, user_id: int, workflow: Workflow, view: View) -> View
     return twin
 
 
+def schedules_with(session: Session, view: View) -> list[Schedule]:
+    """Return the schedules whose reports have the view as a file."""
+    return needs.using(session, view.workflow_id, _reports(session, view))
+
+
+def _reports(session: Session, view: View) -> set[str]:
+    return {f"m{key}" for key in reports.with_view(session, view.id)}
+
+
 def delete(session: Session, user_id: int, workflow: Workflow, view: View) -> None:
     """Put the view aside; `restore` takes it back. Messages that share its filter keep it."""
-    needs.lose(session, workflow.id, {f"m{key}" for key in reports.with_view(session, view.id)}, _gone(view))
+    needs.lose(session, workflow.id, _reports(session, view), _gone(view))
     view.deleted_at = clock.now()
     actions.end_view(session, user_id, view.id)
     _record(session, "view_deleted", user_id, workflow, view)
