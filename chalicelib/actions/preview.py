@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import errors
 from chalicelib.actions import queries
 from chalicelib.actions.language.filters import shown, zone
+from chalicelib.actions.language.formats import Formats
 from chalicelib.actions.language.rubric import Criterion
 from chalicelib.actions.language.syntax import Reference
 from chalicelib.actions.models import Action, Condition
@@ -224,8 +225,8 @@ def name_columns(columns: Columns) -> list[ColumnInfo]:
 
 
 def page(
-    action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str, criteria: Sequence[Criterion] = (), *,
-    mark: Callable[[str], str] | None = None,
+    workflow: Workflow, action: Action, learner: Learner, fixed: Mapping[str, str],
+    criteria: Sequence[Criterion] = (), *, mark: Callable[[str], str] | None = None,
 ) -> str:  # fmt: skip
     """Return the learner's version as a page of its own; `fixed` are the values that are the same for everybody.
 
@@ -234,17 +235,22 @@ def page(
     """
     from chalicelib.actions.language.compile import compile_template
 
-    compiled = compile_template(action.text, "html", time_zone=time_zone, criteria=criteria, mark=mark)
+    compiled = compile_template(
+        action.text, "html", time_zone=workflow.time_zone, criteria=criteria, mark=mark,
+        formats=Formats.of(workflow.formats),
+    )  # fmt: skip
     return PAGE.format("The message", compiled.render({**fixed, **learner.context}))
 
 
-def subject(action: Action, learner: Learner, fixed: Mapping[str, str], time_zone: str) -> str:
+def subject(workflow: Workflow, action: Action, learner: Learner, fixed: Mapping[str, str]) -> str:
     """Return the subject as the learner would get it, from the last form to send; nothing while there is none."""
     from chalicelib.actions.language.compile import compile_template
 
     stored = action.send_defaults.get("subject", "")
     try:
-        compiled = compile_template(stored, "text", time_zone=time_zone)
+        compiled = compile_template(
+            stored, "text", time_zone=workflow.time_zone, formats=Formats.of(workflow.formats)
+        )  # fmt: skip
         return " ".join(compiled.render({**fixed, **learner.context}).split())
     except errors.Invalid:  # the form to send says what is wrong with it
         return ""

@@ -57,7 +57,7 @@ def show_preview(request: Request, action_id: int) -> Answer:
         return document(preview.PAGE.format("Problem", escape(editor.trouble)))
     try:
         shown = preview.page(
-            editor.action, learner, editor.fixed, editor.workflow.time_zone, editor.criteria, mark=editor.names.name
+            editor.workflow, editor.action, learner, editor.fixed, editor.criteria, mark=editor.names.name
         )  # fmt: skip
         return document(shown)
     except errors.Invalid as error:

@@ -72,7 +72,7 @@ def subject_of(editor: Editor, learner: Learner | None) -> str:
     """Return the subject as the learner would get it; nothing while there is none."""
     if learner is None:
         return ""
-    return preview.subject(editor.action, learner, editor.fixed, editor.workflow.time_zone)
+    return preview.subject(editor.workflow, editor.action, learner, editor.fixed)
 
 
 def can_edit(request: Request) -> bool:

@@ -10,6 +10,7 @@ WORDS = {
     "letters_put_away": "put queue messages away",
     "workflow_created": "created the workflow",
     "workflow_renamed": "renamed the workflow",
+    "workflow_formats_changed": "changed how texts show numbers and times in",
     "workflow_deleted": "deleted the workflow",
     "workflow_restored": "restored the workflow",
     "workflow_purged": "deleted for good, after its time in the trash, the workflow",

@@ -53,8 +53,9 @@ class Run(Base):
 
     `token` is of the form that was sent, so that sending it twice makes one run. `value_types` maps "c12" to
     the type of each column the text uses, `attributes` "a3" to the value and "m7" to a link's token; `kind` is the
-    action's, `details` what only runs of that kind need; `cost` is recipients per message; `needs_opens_column`: a
-    column for the opens is made before the planning. `correlation_id` is the request's in which it was confirmed.
+    action's, `details` what only runs of that kind need and how values are shown; `cost` is recipients per message;
+    `needs_opens_column`: a column for the opens is made before the planning.
+    `correlation_id` is the request's in which it was confirmed.
     With `only_new` it goes only to those whom no earlier run of the same schedule has reached, but for runs that are
     forgotten (`is_forgotten`). `left_out` are values of the column of addresses whose learners get nothing, `copies`
     says what those in copy get, `attached` are files for everybody (see RunDraft).

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any, Protocol
 
 from chalicelib.accounts import personal_links
+from chalicelib.actions.language.formats import Formats
 from chalicelib.actions.reports.rows import thawed
 from chalicelib.delivery.details import criteria, plain_criteria
 from chalicelib.delivery.plain import plain_source, tidy
@@ -49,7 +50,7 @@ class Written(Protocol):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What only runs of its kind need."""
+        """What only runs of its kind need, and how values are shown."""
 
     @property
     def time_zone(self) -> str:
@@ -62,11 +63,14 @@ class Renderer:
     def __init__(self, run: Written) -> None:
         from chalicelib.actions.language.compile import compile_template
 
-        self._subject = compile_template(run.subject, "text", time_zone=run.time_zone)
+        formats = Formats.of(run.details.get("formats"))
+        self._subject = compile_template(run.subject, "text", time_zone=run.time_zone, formats=formats)
         rubric, plain_rubric = criteria(run.details), plain_criteria(run.details)
-        self._html = compile_template(run.text, "html", time_zone=run.time_zone, criteria=rubric)
+        self._html = compile_template(
+            run.text, "html", time_zone=run.time_zone, criteria=rubric, formats=formats
+        )  # fmt: skip
         self._text = compile_template(
-            plain_source(run.text), "text", time_zone=run.time_zone, criteria=plain_rubric
+            plain_source(run.text), "text", time_zone=run.time_zone, criteria=plain_rubric, formats=formats
         )  # fmt: skip
         self._tables: dict[str, Any] = run.details.get("tables", {})
         self._links = [(file["label"], file["url"]) for file in run.details.get("files", []) if "url" in file]

@@ -41,6 +41,8 @@ class Sources:
     conditions: list[dict[str, Any]]
     attributes: list[dict[str, Any]]
     links: list[Link] = field(default_factory=list)
+    #: How the workflow's texts show numbers and times, where that is not the usual way.
+    formats: dict[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> Names:
@@ -81,12 +83,14 @@ _SOURCES = text(f"""
     WHERE action_id = :action_id AND deleted_at IS NULL
     UNION ALL
     SELECT *, NULL, false, NULL FROM ({links.SHARED}) shared
+    UNION ALL
+    SELECT 5, 0, id, name, NULL, false, NULL, false, formats FROM ontask.workflow WHERE id = :workflow_id
     ORDER BY part, position, id
 """)  # noqa: S608  both parts are ours
 
 
 def read(session: Session, workflow_id: int, action_id: int) -> Sources:
-    """Return what the action's text may refer to."""
+    """Return what the action's text may refer to, and how values are shown in it."""
     rows = session.execute(_SOURCES, {**links.parameters(workflow_id), "action_id": action_id}).all()
     columns = {
         row.id: SourceColumn(row.id, row.name, row.type, is_key=row.is_key, counts=row.is_on)
@@ -95,7 +99,8 @@ def read(session: Session, workflow_id: int, action_id: int) -> Sources:
     conditions = [{"id": row.id, "name": row.name, "formula": row.formula} for row in rows if row.part == 2]
     attributes = [{"id": row.id, "name": row.name, "value": row.value} for row in rows if row.part == 3]
     led_to = [Link(row.id, row.name, row.value, row.is_on) for row in rows if row.part == 4]
-    return Sources(columns, conditions, attributes, led_to)
+    formats: dict[str, Any] = next((row.formula for row in rows if row.part == 5), {})
+    return Sources(columns, conditions, attributes, led_to, formats)
 
 
 def action_name(session: Session, action_id: int) -> str:
@@ -155,7 +160,7 @@ def used(sources: Sources, stored: str, output: Output) -> set[str]:
 class DraftText:
     """A subject and a text that are not part of a run (yet): enough to render them.
 
-    `details` are those of `delivery.details`. Raises errors.Invalid as `used` does.
+    `details` are those of `delivery.details`; formats of values go with them. Raises errors.Invalid as `used` does.
     """
 
     def __init__(
@@ -163,6 +168,8 @@ class DraftText:
         output: Output = "html",
     ) -> None:  # fmt: skip
         self.subject, self.text, self.time_zone, self.details = subject, text, time_zone, dict(details or {})
+        if found.formats:
+            self.details["formats"] = found.formats
         references = used(found, text, output) | used(found, subject, "text")
         if output == "html" and shows_rubric(text):
             for criterion in self.details.get("rubric", []):

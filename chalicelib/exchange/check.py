@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from chalicelib import errors
 from chalicelib.actions.conditions import MAX_CONDITIONS
+from chalicelib.actions.language.formats import Formats
 from chalicelib.exchange import contents, questions, rubrics, shapes
 from chalicelib.exchange.document import MESSAGES, VERSION, WORKFLOW, Document, Row, fields, section
 from chalicelib.workflows import references
@@ -43,7 +44,7 @@ def check(raw: Any, *, has_table: bool) -> Document:
     about = _envelope(raw)
     document = Document(
         raw["format"], _text(about, "name"), _text(about, "description"), _time_zone(about),
-        rows={part.table: _rows(part, raw.get(section(part), [])) for part in PARTS},
+        rows={part.table: _rows(part, raw.get(section(part), [])) for part in PARTS}, formats=_formats(about),
     )  # fmt: skip
     table = raw.get("table")
     if isinstance(table, dict) and not has_table and table.get("rows"):
@@ -98,6 +99,11 @@ def _text(about: Mapping[str, Any], name: str) -> str:
 def _time_zone(about: Mapping[str, Any]) -> str:
     zone = about.get("time_zone", "UTC")
     return zone if isinstance(zone, str) and zone in available_timezones() else ""
+
+
+def _formats(about: Mapping[str, Any]) -> dict[str, Any]:
+    found = about.get("formats")
+    return Formats.of(found).stored() if isinstance(found, dict) else {}
 
 
 def _rows(part: Part, found: Any) -> list[Row]:

@@ -25,6 +25,7 @@ def workflow(session: Session, user_id: int, import_id: int, document: Document,
     """
     zone = document.time_zone or session.get_one(User, user_id).time_zone
     made = workflows.create(session, user_id, name, document.description, zone)
+    made.formats = document.formats
     new = parts.insert(session, insertable(document), {_HERE: f"w{made.id}"})
     if document.columns:
         ids = {row["id"]: int(new[f"c{row['id']}"][1:]) for row in document.columns}

@@ -46,6 +46,7 @@ class Document:
     rows: dict[str, list[Row]] = field(default_factory=lambda: {part.table: [] for part in PARTS})
     repairs: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    formats: Row = field(default_factory=dict)
 
     @property
     def columns(self) -> list[Row]:
@@ -70,7 +71,10 @@ class Document:
         """Return it as it is written to `workflow.json`."""
         return {
             "format": self.kind, "version": VERSION,
-            "workflow": {"name": self.name, "description": self.description, "time_zone": self.time_zone},
+            "workflow": {
+                "name": self.name, "description": self.description, "time_zone": self.time_zone,
+                "formats": self.formats,
+            },
             "table": None if self.learners is None else {"file": "table.csv", "rows": self.learners},
             **{section(part): self.rows[part.table] for part in PARTS},
         }  # fmt: skip
@@ -86,6 +90,7 @@ def restored(stored: dict[str, Any]) -> Document:
     return Document(
         stored["format"], about["name"], about["description"], about["time_zone"], table and table["rows"],
         {part.table: stored.get(section(part), []) for part in PARTS}, stored["repairs"], stored["kept"],
+        about.get("formats", {}),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ def workflow(session: Session, exported: Workflow, action_ids: Collection[int]) 
     rows["column"].sort(key=lambda row: (row["position"], row["id"]))
     made = _numbered(rows, exported.id)
     document = Document(WORKFLOW, exported.name, exported.description, exported.time_zone, rows=made)
+    document.formats = exported.formats
     return document, [row["id"] for row in rows["column"]]
 
 

@@ -48,6 +48,7 @@ def clone(session: Session, origin: Workflow, user_id: int, wish: Wish) -> Workf
     twin = service.create(
         session, user_id, service.copy_name(session, user_id, origin.name), origin.description, origin.time_zone
     )  # fmt: skip
+    twin.formats = origin.formats
     new = parts.insert(session, rows, {f"w{origin.id}": f"w{twin.id}"})
     if origin.row_count is not None:
         twin.row_count = store.copy_table(session, origin.id, twin.id, _fields(rows["column"], new))

@@ -1,6 +1,7 @@
 """A workflow: one class, its table, its messages and the people who work on it."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,6 +14,7 @@ class Workflow(Base):
     """One class. `row_count` is null while there is no table of learners.
 
     `learner_column_id` is the column of e-mail addresses whose owners may open what the workflow serves; null: nobody.
+    `formats` are how its texts show numbers and times where they don't say it: see `actions.language.formats`.
     """
 
     __tablename__ = "workflow"
@@ -21,6 +23,7 @@ class Workflow(Base):
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
     time_zone: Mapped[str] = mapped_column(default="UTC")
+    formats: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     row_count: Mapped[int | None]
     learner_column_id: Mapped[int | None]
     created_at: Mapped[datetime]

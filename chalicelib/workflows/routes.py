@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from zoneinfo import available_timezones
+
 from chalice import Blueprint
 
 from chalicelib import errors, seals
 from chalicelib.accounts.roles import STAFF, WorkflowRole
+from chalicelib.actions.language.filters import MAX_DECIMALS
+from chalicelib.actions.language.formats import USUAL
 from chalicelib.schedules import plans
 from chalicelib.web.page import Access, page
 from chalicelib.web.request import Request
@@ -14,6 +18,12 @@ from chalicelib.web.urls import url_for
 from chalicelib.workflows import people, queries, service
 
 bp = Blueprint(__name__)
+#: What numbers in texts can have, with words.
+DECIMALS = [
+    ("", "As many as there are"),
+    ("0", "None"),
+    *((str(count), str(count)) for count in range(1, MAX_DECIMALS + 1)),
+]
 #: Longer lists can be searched.
 SEARCHED = 8
 
@@ -77,22 +87,31 @@ def show_overview(request: Request) -> Answer:
 
 @page(bp, "/workflows/{workflow_id}/settings", role=WorkflowRole.EDITOR)
 def show_settings(request: Request) -> Answer:
-    """Show name and description, and the ways to a copy, to an empty table and to the trash."""
+    """Show name, description and formats, and the ways to a copy, to an empty table and to the trash."""
     return _settings(request, {}, {})
 
 
 def _settings(request: Request, problems: dict[str, str], form: dict[str, str], status: int = 200) -> Answer:
     seal = seals.seal(service.shown(request.workflow))
     schedules = plans.named(plans.of_workflow(request.session, request.workflow.id))
+    formats = service.shown_formats(request.workflow)
     return render(
-        "workflows/settings.html", status=status, problems=problems, form=form, seal=seal, schedules=schedules
+        "workflows/settings.html", status=status, problems=problems, form=form, seal=seal, schedules=schedules,
+        formats=formats, formats_seal=seals.seal(formats), zones=sorted(available_timezones()),
+        decimals=DECIMALS, usual_date=USUAL.date,
     )  # fmt: skip
 
 
 @page(bp, "/workflows/{workflow_id}/settings", method="POST", role=WorkflowRole.EDITOR)
 def change_settings(request: Request) -> Answer:
-    """Rename the workflow."""
+    """Rename the workflow, or say how its texts show numbers and times: the form says which."""
     try:
+        if request.form.checked("formats"):
+            service.set_formats(
+                request.session, request.user.id, request.workflow, request.form.get("time_zone"),
+                request.form.get("decimals"), request.form.get("date"), seen=request.form.get("formats_seen"),
+            )  # fmt: skip
+            return redirect("workflows.show_settings", workflow_id=request.workflow.id, flash="Saved.")
         service.rename(
             request.session, request.user.id, request.workflow, request.form.get("name"),
             request.form.get("description"), seen=request.form.get("seen"),
@@ -100,7 +119,7 @@ def change_settings(request: Request) -> Answer:
     except errors.Invalid as error:
         return _settings(request, error.fields, request.form.as_dict(), 422)
     except seals.Stale as error:  # the next save is meant to go over what is told now, so the old seal goes
-        typed = {name: value for name, value in request.form.as_dict().items() if name != "seen"}
+        typed = {name: value for name, value in request.form.as_dict().items() if name not in {"seen", "formats_seen"}}
         return _settings(request, error.fields, typed, error.status)
     return redirect("workflows.show_settings", workflow_id=request.workflow.id, flash="Saved.")
 

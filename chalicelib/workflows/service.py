@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import available_timezones
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
 
 from chalicelib import clock, errors, seals
 from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.actions.language.formats import Formats
+from chalicelib.actions.language.formats import read as read_formats
 from chalicelib.audit import service as audit
 from chalicelib.schedules import plans
 from chalicelib.workflows import learners
@@ -96,6 +99,43 @@ def rename(
     workflow.name, workflow.description = name, description
     workflow.updated_at = clock.now()
     audit.record(session, "workflow_renamed", workflow_id=workflow.id, user_id=user_id, old=old, name=workflow.name)
+
+
+def shown_formats(workflow: Workflow) -> dict[str, str]:
+    """Return what the form of the workflow's formats shows."""
+    formats = Formats.of(workflow.formats)
+    decimals = "" if formats.decimals is None else str(formats.decimals)
+    return {"time_zone": workflow.time_zone, "decimals": decimals, "date": formats.date}
+
+
+def set_formats(
+    session: Session, user_id: int, workflow: Workflow, time_zone: str, decimals: str, date: str, *, seen: str = ""
+) -> None:  # fmt: skip
+    """Have the workflow's texts show times in this zone, and numbers and times like this; `seen` is as for `rename`.
+
+    Runs that are confirmed stay as they are. Raises errors.Invalid (fields `time_zone`, `decimals`, `date`),
+    seals.Stale when somebody else changed them meanwhile.
+    """
+    session.refresh(workflow, with_for_update=True)
+    problems: dict[str, str] = {}
+    if time_zone not in available_timezones():
+        problems["time_zone"] = "Choose one of the list, such as Europe/Madrid."
+    try:
+        formats = read_formats(decimals, date)
+    except errors.Invalid as error:
+        problems |= error.fields
+    if problems:
+        raise errors.Invalid("Some fields need another look.", problems)
+    who = audit.who_last(session, workflow.id, ["workflow_formats_changed"])
+    old, typed = shown_formats(workflow), {"time_zone": time_zone, "decimals": decimals, "date": formats.date}
+    seals.check(seen, old, typed, who=who)
+    if typed == old:
+        return
+    workflow.time_zone, workflow.formats, workflow.updated_at = time_zone, formats.stored(), clock.now()
+    audit.record(
+        session, "workflow_formats_changed", workflow_id=workflow.id, user_id=user_id, name=workflow.name, old=old,
+        new=typed,
+    )  # fmt: skip
 
 
 def owner_id(session: Session, workflow_id: int) -> int:

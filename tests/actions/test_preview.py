@@ -201,7 +201,8 @@ def test_those_who_do_not_get_the_message_are_found_and_marked(desk: Desk) -> No
 def test_without_the_script_a_search_shows_the_page(desk: Desk) -> None:
     page = desk.get(find="name 7")
     assert 'value="name 7"' in page.body
-    assert re.findall(r"<li><a [^>]*>([^<]*)</a>", page.body) == ["Name 7"]
+    listed = page.body.partition('<ul class="found">')[2].partition("</ul>")[0]
+    assert re.findall(r"<li><a [^>]*>([^<]*)</a>", listed) == ["Name 7"]
 
 
 def test_a_learner_is_called_by_first_and_last_name(client: Browser, session: Session, workflow: Workflow) -> None:
@@ -274,6 +275,35 @@ def test_dates_are_of_the_workflows_time_zone(client: Browser, session: Session,
     desk = Desk(client, session, make_action(session, workflow, ""), columns)
     desk.save('{{ due | date: "dd/mm hh:mm" }}')
     assert desk.mail(1) == "02/03 05:30"
+
+
+def test_numbers_and_times_are_shown_as_the_workflow_says_unless_the_text_does(
+    client: Browser, session: Session, workflow: Workflow
+) -> None:
+    columns = make_table(
+        session, workflow, {"id": "text", "n": "integer", "mark": "double", "due": "datetime"},
+        [("a", 7, 2.345, "2026-03-01T20:30:00+00:00")],
+    )  # fmt: skip
+    desk = Desk(client, session, make_action(session, workflow, ""), columns)
+    desk.save('{{ n }} {{ mark }} {{ due }} {{ mark | round: 2 }} {{ due | date: "yyyy" }}')
+    assert desk.mail(1) == "7 2.345 01 Mar 2026 20:30 2.35 2026"
+    here = f"/workflows/{workflow.id}/settings"
+    typed = {"formats": "1", "decimals": "1", "date": "dd/mm hh:mm", "time_zone": "Asia/Tokyo"}
+    for field, bad, hint in (
+        ("decimals", "many", "Choose one"), ("date", "qq", "no part “q”"), ("date", "d" * 101, "at most 100"),
+        ("time_zone", "Mars/Base", "Choose one"),
+    ):  # fmt: skip
+        page = client.post(here, {**typed, field: bad})
+        assert page.status == 422
+        assert hint in page.body
+        assert 'value="dd/mm hh:mm"' in page.body or (field == "date" and f'value="{bad}"' in page.body)
+    seen = re.search(r'name="formats_seen" value="([^"]+)"', client.get(here).body)
+    assert seen
+    assert client.post(here, typed).status == 303
+    assert desk.mail(1) == "7 2.3 02/03 05:30 2.35 2026"
+    assert client.post(here, {**typed, "decimals": "3", "formats_seen": seen[1]}).status == 409
+    assert client.post(here, {**typed, "decimals": "", "date": ""}).status == 303
+    assert desk.mail(1) == "7 2.345 02 Mar 2026 05:30 2.35 2026"
 
 
 def test_a_viewer_may_look_at_every_version(desk: Desk, session: Session, workflow: Workflow) -> None:

@@ -36,10 +36,10 @@ PROMISED = """
     column_added column_computed column_dealt column_copied column_changed column_renamed column_retyped column_deleted
     row_added row_changed cell_changed row_deleted rows_changed rows_deleted data_uploaded data_merged import_failed
     workflow_flushed view_created view_changed view_deleted attribute_added attribute_changed attribute_deleted
-    workflow_created workflow_renamed workflow_cloned workflow_imported workflow_deleted workflow_starred
-    workflow_purged workflow_transferred shared unshared role_changed left learners_chosen learners_updated
-    workflow_exported messages_exported table_exported log_exported recipients_exported personal_exported
-    personal_erased unsubscribed resubscribed address_suppressed address_released
+    workflow_created workflow_renamed workflow_formats_changed workflow_cloned workflow_imported workflow_deleted
+    workflow_starred workflow_purged workflow_transferred shared unshared role_changed left learners_chosen
+    learners_updated workflow_exported messages_exported table_exported log_exported recipients_exported
+    personal_exported personal_erased unsubscribed resubscribed address_suppressed address_released
     signed_in sign_in_failed permission_refused profile_changed password_changed user_created token_made token_revoked
 """
 
@@ -100,6 +100,8 @@ def test_each_door_leaves_its_event_with_what_changed_and_without_secrets(
         ("view_created", post(f"{base}/views", name="All", columns=[columns["sid"]]), {"view_id", "columns"}),
         ("attribute_added", post(f"{base}/attributes", action="add", name="Term", value="spring"), {"name", "value"}),
         ("workflow_renamed", post(f"{base}/settings", name="Biology 102", description=""), {"old", "name"}),
+        ("workflow_formats_changed", post(f"{base}/settings", formats="1", decimals="1", time_zone="UTC"),
+         {"old", "new"}),
         ("workflow_starred", post(f"{base}/star"), {"name"}),
         ("shared", post(f"{base}/people", action="share", email="olaf@uni.example", role="viewer"), {"name", "role"}),
         ("table_exported", post(f"{base}/downloads"), {"format"}),

@@ -47,6 +47,18 @@ def test_values_and_conditions_work_in_the_text_too() -> None:
     assert rendered(source, k2=False) == "Dear you,\n\ntry again"
 
 
+def test_numbers_in_a_mail_are_as_the_run_says_but_not_in_addresses() -> None:
+    source = '<p>{{ @c1 }} <a href="https://uni.example/?mark={{ @c1 }}">yours</a></p>'
+    run = SimpleNamespace(
+        subject="{{ @c1 }}", text=source, value_types={"c1": "double"}, attributes={}, time_zone="UTC",
+        details={"formats": {"decimals": 1}},
+    )  # fmt: skip
+    made = Renderer(run).render({"c1": 2.345}, {})
+    assert made.subject == "2.3"
+    assert made.html.startswith('<p>2.3 <a href="https://uni.example/?mark=2.345"')
+    assert made.text.startswith("2.3 yours (https://uni.example/?mark=2.3")
+
+
 def test_values_in_links_are_written_out() -> None:
     source = '<p><a href="https://uni.example/{{ @c1 }}">Your page</a></p>'
     assert rendered(source, c1="a b") == "Your page (https://uni.example/a b)"

@@ -19,6 +19,7 @@ from chalicelib.delivery import attachments
 from chalicelib.delivery.models import Message, Run
 from chalicelib.settings import settings
 from chalicelib.tables import store as tables
+from chalicelib.workflows.models import Workflow
 from tests.conftest import Browser, signed_in
 from tests.delivery.cloud import Cloud, FakeSes, run_state
 from tests.delivery.conftest import Course, MakeCourse
@@ -179,11 +180,14 @@ def write(course: Course, statement: str) -> None:
 
 
 def test_edits_while_a_run_can_still_be_undone_change_nothing_of_it(course: Course, cloud: Cloud, ses: FakeSes) -> None:
+    with database.scope() as session:
+        session.get_one(Workflow, course.workflow.id).formats = {"decimals": 1}
     course.confirm()
     cloud.run(hours=3 / 3600)
     assert not ses.accepted
     write(course, "UPDATE {table} SET c{name} = 'Later', c{mark} = 99, c{email} = 'other@uni.example'")
     with database.scope() as session:
+        session.get_one(Workflow, course.workflow.id).formats = {}
         action = session.get_one(Action, course.action.id)
         action.text, action.filter = (
             "<p>Other</p>",
@@ -193,3 +197,4 @@ def test_edits_while_a_run_can_still_be_undone_change_nothing_of_it(course: Cour
     assert set(ses.mails()) == {"s1@uni.example", "s2@uni.example", "s3@uni.example"}
     bodies = [read(one).get_body(("plain",)) for one in ses.accepted]
     assert all(body is not None and "try harder" in body.get_content() for body in bodies)
+    assert only_run().details["formats"] == {"decimals": 1}

@@ -291,6 +291,16 @@ def test_a_workflow_without_a_time_zone_gets_that_of_its_owner(exchange: Exchang
     assert exchange.workflow(unknown, name="Other").time_zone == "Europe/Madrid"
 
 
+def test_formats_come_along_and_those_that_can_not_be_used_are_left_out(exchange: Exchange, file: Path) -> None:
+    formats = {"decimals": 2, "date": "dd/mm/yyyy"}
+    good = tampered(file, lambda described: described["workflow"].update(formats=formats))
+    brought = exchange.workflow(good, name="Other")
+    assert brought.formats == formats
+    assert exchange.write(brought)[1].formats == formats
+    bad = tampered(file, lambda described: described["workflow"].update(formats={"decimals": "x"}))
+    assert exchange.workflow(bad, name="Third").formats == {}
+
+
 def test_questions_come_back_and_those_that_can_not_be_asked_are_left_out_and_listed(
     session: Session, exchange: Exchange
 ) -> None:

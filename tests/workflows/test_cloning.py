@@ -67,7 +67,7 @@ def carry_out(session: Session, location: str) -> None:
 def test_a_copy_reads_the_same_and_shares_nothing_with_its_origin(
     client: Browser, session: Session, user: User, workflow: Workflow
 ) -> None:
-    workflow.description = "Mondays"
+    workflow.description, workflow.formats = "Mondays", {"decimals": 1}
     fill(session, workflow, user)
     here = f"/workflows/{workflow.id}/clone"
     page = client.post(here, {"token": "t"})
@@ -76,7 +76,7 @@ def test_a_copy_reads_the_same_and_shares_nothing_with_its_origin(
     page = client.follow(client.follow(page))
     assert "This is the copy of “Biology 101”. It is yours." in page.body
     twin = session.scalars(select(Workflow).where(Workflow.name == "Copy of Biology 101")).one()
-    assert (twin.description, twin.row_count) == ("Mondays", 2)
+    assert (twin.description, twin.row_count, twin.formats) == ("Mondays", 2, {"decimals": 1})
     assert ids_of(session, twin) & ids_of(session, workflow) == set()
     (card,) = queries.cards(session, user.id, only=twin.id)
     assert (card.row_count, card.column_count, card.action_count, card.is_starred) == (2, 3, 1, False)

@@ -25,6 +25,7 @@ from chalicelib.actions.language.bare import Raw, bare, with_bare
 from chalicelib.actions.language.bare import or_default as json_or_default
 from chalicelib.actions.language.bare import rounded as json_rounded
 from chalicelib.actions.language.change import marked
+from chalicelib.actions.language.formats import USUAL, Formats
 from chalicelib.actions.language.parser import parse
 from chalicelib.actions.language.rows import TABLES
 from chalicelib.actions.language.rubric import Criterion, as_item, as_line, as_list, inline, level, used
@@ -96,18 +97,18 @@ class CompiledText:
 
 def compile_template(
     stored: str, output: Output = "html", *, time_zone: str = "UTC", max_characters: int = MAX_CHARACTERS,
-    criteria: Sequence[Criterion] = (), mark: Callable[[Reference], str] | None = None,
+    criteria: Sequence[Criterion] = (), mark: Callable[[Reference], str] | None = None, formats: Formats = USUAL,
 ) -> CompiledText:  # fmt: skip
     """Compile a stored text for HTML (cleaned first, values escaped), plain text or JSON (values as in strings).
 
-    Dates are shown in `time_zone`, UTC if there is no such zone. `criteria` are the rubric's, their feedback written in
-    the same output. With `mark`, which names a column, missing values are marked, for previews of HTML. Raises
-    TemplateError when `stored` or a feedback can't be read.
+    Times are shown in `time_zone`, UTC if there is no such zone; they and numbers as `formats` say, but not in JSON.
+    `criteria` are the rubric's, their feedback written in the same output. With `mark`, which names a column, missing
+    values are marked, for previews of HTML. Raises TemplateError when `stored` or a feedback can't be read.
     """
     tree = _tree(stored, output)
     if mark:
         tree = marked(tree, mark)
-    environment = _environment(output, time_zone)
+    environment = _environment(output, time_zone, USUAL if output == "json" else formats)
     rubric: list[nodes.Node] = []
     needs = set(values(tree))
     if criteria and has_feedback(tree):
@@ -266,8 +267,8 @@ def _filter(value: nodes.Expr, name: str, arguments: Sequence[str | int]) -> nod
 # -- the functions it may call
 
 
-def _shower(default_zone: tzinfo) -> Callable[[Any], str]:
-    return lambda value: filters.shown(value, default_zone)
+def _shower(default_zone: tzinfo, formats: Formats = USUAL) -> Callable[[Any], str]:
+    return lambda value: filters.shown(value, default_zone, formats.date, formats.decimals)
 
 
 def _json_shower(default_zone: tzinfo) -> Callable[[Any], str]:
@@ -289,14 +290,13 @@ def checked_address(address: str) -> str:
 
 
 @lru_cache(maxsize=32)
-def _environment(output: Output, time_zone: str) -> Environment:
+def _environment(output: Output, time_zone: str, formats: Formats) -> Environment:
     environment = Environment(autoescape=True, cache_size=0, optimized=False)
     environment.autoescape = output == "html"
     environment.globals.clear()
     environment.tests.clear()
     default_zone = filters.zone(time_zone) or UTC
-    show = _json_shower if output == "json" else _shower
-    text = _shower(default_zone)
+    text, plain = _shower(default_zone, formats), _shower(default_zone)  # addresses are read by programs
     is_html = output == "html"
     environment.filters = {
         "default": json_or_default if output == "json" else filters.or_default,
@@ -304,10 +304,10 @@ def _environment(output: Output, time_zone: str) -> Environment:
         "bare": bare,
         "percent": filters.percent,
         "date": partial(filters.dated, default_zone=default_zone),
-        "shown": show(default_zone),
+        "shown": _json_shower(default_zone) if output == "json" else text,
         "marked": filters.marked,
-        "part": text,
-        "query": lambda value: quote(text(value), safe=""),
+        "part": plain,
+        "query": lambda value: quote(plain(value), safe=""),
         "address": checked_address,
         "table": partial(TABLES[output], show=text),
         "level": level,

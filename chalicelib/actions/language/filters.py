@@ -205,8 +205,11 @@ def _pattern(pattern: str) -> tuple[Callable[[datetime], str], ...]:
     return tuple(parts)
 
 
-def shown(value: Any, default_zone: tzinfo) -> str:
-    """Return any value as people read it; missing values and "not a number" are empty."""
+def shown(value: Any, default_zone: tzinfo, pattern: str = DEFAULT_DATE, decimals: int | None = None) -> str:
+    """Return any value as people read it; missing values and "not a number" are empty.
+
+    `pattern` is for times, `decimals` for numbers that can have some; None: as many as there are.
+    """
     match value:
         case None:
             return ""
@@ -215,9 +218,9 @@ def shown(value: Any, default_zone: tzinfo) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return _double(value)
+            return _double(value) if decimals is None or not math.isfinite(value) else str(rounded(value, decimals))
         case datetime():
-            return str(dated(value, DEFAULT_DATE, default_zone=default_zone))
+            return str(dated(value, pattern, default_zone=default_zone))
         case date():
             return str(dated(value, DEFAULT_DAY, default_zone=default_zone))
         case _:

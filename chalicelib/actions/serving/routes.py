@@ -227,6 +227,6 @@ def show_served_text(request: Request, token: str) -> Answer:
     if learner is None or editor.trouble:
         raise errors.NotFound
     try:
-        return document(preview.page(visit.action, learner, editor.fixed, visit.workflow.time_zone, editor.criteria))
+        return document(preview.page(visit.workflow, visit.action, learner, editor.fixed, editor.criteria))
     except errors.Invalid as error:
         raise errors.NotFound from error

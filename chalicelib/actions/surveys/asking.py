@@ -20,6 +20,7 @@ from chalicelib import clock, errors
 from chalicelib.actions import html, links
 from chalicelib.actions import queries as action_queries
 from chalicelib.actions.editor import Editor
+from chalicelib.actions.language.formats import Formats
 from chalicelib.actions.models import Action
 from chalicelib.actions.surveys import answers, fields, queries
 from chalicelib.actions.surveys.kinds import Kind
@@ -117,7 +118,10 @@ class Form:
         if used - context.keys():
             return ""
         try:
-            template = compile_template(self.action.text, "html", time_zone=self.workflow.time_zone)
+            formats = Formats.of(self.workflow.formats)
+            template = compile_template(
+                self.action.text, "html", time_zone=self.workflow.time_zone, formats=formats
+            )  # fmt: skip
             return html.for_page(template.render(context))
         except errors.Invalid:
             return ""
