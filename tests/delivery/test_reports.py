@@ -89,6 +89,10 @@ def test_a_view_is_attached_once_as_csv_or_excel_and_taken_off_with_an_undo(desk
     assert desk.session.scalars(sa.select(Attachment)).all() == []
     assert desk.browser.post(undo[1].replace("&amp;", "&"), {}).status == 303
     assert desk.session.scalars(sa.select(Attachment.format)).all() == ["xlsx"]
+    path = f"/workflows/{desk.action.workflow_id}/views/{low}"
+    assert "<strong>“Marks”</strong> has it as a file and can’t be sent without it." in desk.browser.get(path).body
+    told = desk.browser.follow(desk.browser.post(path, {"action": "delete"})).body
+    assert "Not to be sent without it: “Marks”." in told
 
 
 def test_a_view_that_was_deleted_or_lost_columns_blocks_the_report_with_the_reason(desk: Desk) -> None:

@@ -16,7 +16,10 @@ from chalicelib.tables import queries, store
 from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
 from chalicelib.tables.uploads import service
+from chalicelib.workflows import attributes
+from chalicelib.workflows.attributes import AttributeForm
 from chalicelib.workflows.models import Workflow
+from tests.factories import make_action, make_condition
 
 Rows = list[tuple[Any, ...]]
 EXISTING = "k,v\n1,a\n2,b\n3,c\n4,b\n"
@@ -209,8 +212,26 @@ def test_a_list_of_allowed_values_is_kept(add: Callable[..., Any], session: Sess
     by_name(session, workflow, "grade").allowed_values = ["A", "B", "C"]
     session.flush()
     add("k,grade\n1,C\n")
-    with pytest.raises(errors.Invalid, match="“grade” takes certain values only; 1 of the file are none of them: “D”"):
+    told = "“grade” takes certain values only; 1 of the file are none of them: “D”. It takes “A”, “B”, “C”."
+    with pytest.raises(errors.Invalid, match=told):
         add("k,grade\n1,D\n")
+
+
+def test_a_new_column_takes_no_name_that_texts_know_already(
+    add: Callable[..., Any], session: Session, user: User, workflow: Workflow
+) -> None:
+    attributes.add(session, user.id, workflow, AttributeForm("semester", "S1"))
+    told = "An attribute of the workflow has this name; choose another one."
+    with pytest.raises(errors.Invalid) as refused:
+        add("k,semester\n1,2\n")
+    assert refused.value.fields == {"name-2": told}
+    add("k,v\n1,2\n")
+    make_condition(session, make_action(session, workflow, "<p>Hi</p>"), "low", {"all": []})
+    with pytest.raises(errors.Invalid) as refused:
+        add("k,v,semester,low\n1,2,3,4\n")
+    assert refused.value.fields == {
+        "name-3": told, "name-4": "A condition of the message “Reminder” has this name; choose another one.",
+    }  # fmt: skip
 
 
 def test_another_key_stays_unique_or_is_no_key_any_more(

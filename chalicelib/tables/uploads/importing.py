@@ -19,8 +19,21 @@ from chalicelib.tables.uploads import merge, pairing, staging
 from chalicelib.tables.uploads.kinds import KEY_TYPES
 from chalicelib.tables.uploads.models import Upload
 from chalicelib.tables.uploads.plan import CREATE, NUMBER_NAME, REPLACE, Plan, Wanted
+from chalicelib.workflows import namespace
 from chalicelib.workflows import service as workflows
 from chalicelib.workflows.models import Workflow
+
+
+def check_names(session: Session, workflow_id: int, columns: Sequence[Wanted]) -> None:
+    """Raise errors.Invalid, a message for each field `name-<number>`, when texts speak of something else by that name.
+
+    Looked at are the columns that would be new.
+    """
+    added = [wanted for wanted in columns if not wanted.target]
+    taken = namespace.taken_by_others(session, workflow_id, [wanted.name for wanted in added])
+    problems = {f"name-{wanted.number}": taken[wanted.name] for wanted in added if wanted.name in taken}
+    if problems:
+        raise errors.Invalid("Some columns need another name.", problems)
 
 
 def check_keys(session: Session, upload: Upload, plan: Plan) -> None:
@@ -57,6 +70,7 @@ def carry_out(session: Session, workflow: Workflow, upload: Upload, plan: Plan) 
     Raises errors.Invalid when the data does not allow it; the transaction must then be rolled back.
     """
     staging.require_tables(session, upload.id)
+    check_names(session, workflow.id, plan.columns)
     staging.use_time_zone(session, upload.understood["time_zone"])
     # The table first, as whoever changes a cell does: in the other order both would wait for each other.
     if store.exists(session, store.table(workflow.id)):
@@ -227,9 +241,12 @@ def _mark_new_keys(session: Session, workflow_id: int, plan: Plan, new_ids: dict
 def refuse(summary: dict[str, Any], plan: Plan) -> None:
     """Raise errors.Invalid when the outcome of a dry run must not be carried out."""
     for problem in summary["disallowed"]:
-        values = ", ".join(f"“{value}”" for value in problem["values"])
+        values, listed = (", ".join(f"“{value}”" for value in problem[which]) for which in ("values", "allowed"))
         count = f"{problem['count']:,} of the file are none of them"
-        raise errors.Invalid(f"“{problem['name']}” takes certain values only; {count}: {values}.")
+        more = ", …" if problem["more"] else ""
+        raise errors.Invalid(
+            f"“{problem['name']}” takes certain values only; {count}: {values}. It takes {listed}{more}."
+        )
     if not summary["after"]:
         raise errors.Invalid("No learner would be left. Nothing was changed.")
     for risk in summary["risks"]:

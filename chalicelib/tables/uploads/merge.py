@@ -17,6 +17,8 @@ from chalicelib.tables.uploads.pairing import Pair
 from chalicelib.tables.uploads.plan import JOINS, REPLACE, Plan
 
 SAMPLES = 3
+#: So many of the values that a column takes are named when the file has others.
+LISTED = 20
 
 
 def dry_run(
@@ -167,7 +169,10 @@ def _disallowed(session: Session, upload_id: int, plan: Plan, found: Sequence[Pa
         query = f"SELECT DISTINCT CAST(n{number} AS text) FROM {source} AS n WHERE n{number} IS NOT NULL"
         wrong = [value for value in session.scalars(text(query)) if value not in allowed]
         if wrong:
-            problems.append({"name": pair.column.name, "values": sorted(wrong)[:SAMPLES], "count": len(wrong)})
+            problems.append(
+                {"name": pair.column.name, "values": sorted(wrong)[:SAMPLES], "count": len(wrong),
+                 "allowed": allowed[:LISTED], "more": len(allowed) > LISTED}
+            )  # fmt: skip
     return problems
 
 

@@ -27,8 +27,11 @@ def choose_columns(session: Session, upload: Upload, columns: Mapping[str, Any],
     wanted = plan.read_columns(upload.understood, columns)
     _check_kinds(session, upload, wanted)
     if existing := queries.columns(session, upload.workflow_id):
+        targets = plan.default_targets(wanted, existing)
+        importing.check_names(session, upload.workflow_id, [one for one in wanted if not targets[one.number]])
         upload.choices = {**upload.choices, "proposed": matching.propose(session, upload, wanted, existing)}
     else:
+        importing.check_names(session, upload.workflow_id, wanted)
         importing.check_keys(session, upload, plan.make(upload.understood, upload.choices, []))
 
 

@@ -43,7 +43,7 @@ def find(session: Session, workflow_id: int, view_id: int | None) -> View | None
 
 @dataclass(frozen=True)
 class Follower:
-    """A message whose filter is the view's."""
+    """A message that uses the view: for its rules, or as a file."""
 
     id: int
     name: str
@@ -53,6 +53,17 @@ class Follower:
 _FOLLOWERS = text("""
     SELECT id, name FROM ontask.action WHERE view_id = :view_id AND deleted_at IS NULL ORDER BY name, id
 """)
+
+
+_REPORTS = text("""
+    SELECT a.id, a.name FROM ontask.action a JOIN ontask.attachment f ON f.action_id = a.id
+    WHERE f.view_id = :view_id AND a.deleted_at IS NULL ORDER BY a.name, a.id
+""")
+
+
+def reports(session: Session, view_id: int) -> list[Follower]:
+    """Return the reports that have the view as a file."""
+    return [Follower(*row) for row in session.execute(_REPORTS, {"view_id": view_id})]
 
 
 def followers(session: Session, view_id: int) -> list[Follower]:

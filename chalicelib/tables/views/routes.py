@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from chalice import Blueprint
@@ -86,12 +87,18 @@ def _copy(request: Request, view: View) -> Answer:
 
 
 def _delete(request: Request, view: View) -> Answer:
-    names = ", ".join(f"“{one.name}”" for one in queries.followers(request.session, view.id))
+    names = _names(queries.followers(request.session, view.id))
+    reports = _names(queries.reports(request.session, view.id))
     service.delete(request.session, request.user.id, request.workflow, view)
     undo = url_for("tables.change_view", workflow_id=request.workflow.id, view_id=view.id, action="restore")
     kept = f" {names} keep its filter." if names else ""
-    flash = Flash(f"The view “{view.name}” is deleted; its learners are still in the table.{kept}", undo_url=undo)
+    lost = f" Not to be sent without it: {reports}." if reports else ""
+    flash = Flash(f"The view “{view.name}” is deleted; its learners are still in the table.{kept}{lost}", undo_url=undo)
     return redirect("tables.show_table", workflow_id=request.workflow.id, flash=flash)
+
+
+def _names(found: Sequence[queries.Follower]) -> str:
+    return ", ".join(f"“{one.name}”" for one in found)
 
 
 def _restore(request: Request, view: View) -> Answer:
@@ -126,6 +133,7 @@ def _form(
         message=message, changes=changes or [], sort_fields=forms.sort_fields(draft), sortable=columns,
         followers=queries.followers(request.session, view.id) if view else [],
         schedules=plans.named(service.schedules_with(request.session, view)) if view else "",
+        reports=queries.reports(request.session, view.id) if view else [],
         builder=builder.data(infos, request.workflow.time_zone), rule_problems=_rule_problems(request, draft, infos),
     )  # fmt: skip
 
