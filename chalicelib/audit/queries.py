@@ -73,7 +73,11 @@ class Line:
 
 
 _LINES = """
-    SELECT e.id, e.at, e.type, e.user_id, coalesce(nullif(u.name, ''), u.email, '') AS who, e.workflow_id,
+    SELECT e.id, e.at, e.type, e.user_id,
+           -- Learners need no account to answer.
+           coalesce(nullif(u.name, ''), u.email,
+                    CASE WHEN e.type IN ('survey_answered', 'todo_answered') THEN 'A learner' ELSE '' END) AS who,
+           e.workflow_id,
            -- One that is gone for good is called as it was in the end.
            coalesce(w.name, (SELECT p.detail ->> 'name' FROM ontask.event p WHERE p.workflow_id = e.workflow_id
                              AND p.type = 'workflow_purged' LIMIT 1), '') AS workflow,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from chalicelib.workflows.models import Workflow
 
 
+#: The largest whole number of the database.
+BIGGEST = 2**63 - 1
+
+
 class Values:
     """Form fields or the query string: text by name, trimmed of nothing."""
 
@@ -37,22 +41,14 @@ class Values:
         Raises errors.Invalid when it is something else.
         """
         text = self.get(name).strip()
-        if not text:
-            return None
-        try:
-            return int(text)
-        except ValueError:
-            raise errors.Invalid("A whole number was expected.", {name: "Type a whole number."}) from None
+        return _whole(name, text) if text else None
 
     def wholes(self, name: str) -> list[int]:
         """Return every value under `name` as a whole number.
 
         Raises errors.Invalid when one is something else.
         """
-        try:
-            return [int(value) for value in self.all(name) if value]
-        except ValueError:
-            raise errors.Invalid("A whole number was expected.", {name: "Type a whole number."}) from None
+        return [_whole(name, value) for value in self.all(name) if value]
 
     def checked(self, name: str) -> bool:
         """Tell whether the check box `name` was ticked."""
@@ -68,6 +64,17 @@ class Values:
     def lists(self) -> dict[str, list[str]]:
         """Return all values of every name."""
         return {name: list(values) for name, values in self._values.items()}
+
+
+def _whole(name: str, text: str) -> int:
+    """Read a whole number; one that the database can't hold is none of ours."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise errors.Invalid("A whole number was expected.", {name: "Type a whole number."}) from None
+    if abs(number) > BIGGEST:
+        raise errors.Invalid("This number is too large.", {name: "Type a smaller number."})
+    return number
 
 
 @dataclass

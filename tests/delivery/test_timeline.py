@@ -68,8 +68,8 @@ def test_everything_with_one_learner_is_told_and_nothing_of_others(client: Brows
     ]
     assert "Opened the mail · Reminder" in told
     assert "Got the mail · Reminder" in told
-    assert [line for line in told if line.startswith("OnTask answered Reminder")] == [
-        "OnTask answered Reminder mood: good → better"
+    assert [line for line in told if line.startswith("A learner answered Reminder")] == [
+        "A learner answered Reminder mood: good → better"
     ]
     assert len(told) == 5
     other = lines(client.get(f"/workflows/{run.workflow_id}/runs", row=2))
@@ -86,12 +86,13 @@ def test_a_message_has_its_own_time_line_and_single_mails_bury_nothing(client: B
     assert any("added the column" in line for line in whole)
     assert not any("a mail of" in line for line in whole)
     page = client.get(path, action=run.action_id)
-    assert lines(page) == ["OnTask answered Reminder", "Ines asked to send · Reminder"]
+    assert lines(page) == ["A learner answered Reminder", "Ines asked to send · Reminder"]
     assert f"/actions/{run.action_id}" in page.body
-    assert lines(client.get(path, action=run.action_id, kind="answers")) == ["OnTask answered Reminder"]
+    assert lines(client.get(path, action=run.action_id, kind="answers")) == ["A learner answered Reminder"]
     assert lines(client.get(path, user=run.user_id, kind="mail")) == ["Ines asked to send · Reminder"]
     assert lines(client.get(path, until="2026-03-01")) == []
     assert client.get(path, since="soon").status == 422
+    assert client.get(path, row=10**20).status == 422
     assert client.get(path, action=10**6).status == 404
 
 
