@@ -12,7 +12,7 @@ from chalicelib.actions.surveys import jobs as answer_jobs
 from chalicelib.audit import jobs as audit_jobs
 from chalicelib.aws import alarm
 from chalicelib.database import waking
-from chalicelib.delivery import feedback, lanes, recipients_file
+from chalicelib.delivery import attachment_jobs, feedback, lanes, recipients_file
 from chalicelib.delivery.archives import jobs as archive_jobs
 from chalicelib.delivery.carriers import carrier
 from chalicelib.delivery.letters import service as letters
@@ -36,6 +36,7 @@ RESERVE_SECONDS = 10.0
 JOB_MODULES = (
     answer_jobs,
     archive_jobs,
+    attachment_jobs,
     audit_jobs,
     exchange_jobs,
     history_jobs,

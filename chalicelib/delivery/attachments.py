@@ -16,6 +16,8 @@ from chalicelib.delivery.models import RunDraft
 from chalicelib.settings import settings
 
 FOLDER = "attachments"
+#: The job that takes those out that nothing has any more.
+SWEEP = "delivery.unused_files"
 MAX_FILES = 10
 MAX_NAME_LENGTH = 120
 #: Base64 makes four bytes of three.

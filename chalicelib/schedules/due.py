@@ -11,7 +11,7 @@ from chalicelib.accounts import once, repeats, sessions
 from chalicelib.actions import images
 from chalicelib.actions.surveys import answers
 from chalicelib.audit import retention
-from chalicelib.delivery import drafts, throttle
+from chalicelib.delivery import attachments, drafts, throttle
 from chalicelib.delivery import due as delivery
 from chalicelib.delivery.letters import service as letters
 from chalicelib.exchange import service as exchange
@@ -58,5 +58,6 @@ def tidy() -> None:
         drafts.forget_old(session)
         answers.look_after(session)
         service.enqueue_once(session, images.SWEEP, None)
+        service.enqueue_once(session, attachments.SWEEP, None)
         old = Job.state.in_([DONE, FAILED]) & (Job.ended_at < clock.now() - KEEP_JOBS)
         session.execute(delete(Job).where(old))

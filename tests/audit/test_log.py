@@ -91,6 +91,16 @@ def test_a_change_through_a_page_says_so_and_leads_to_the_technical_log(client: 
     assert "Reference" in page.body
 
 
+def test_new_events_show_by_themselves_when_somebody_asks_for_it(client: Browser, workflow: Workflow) -> None:
+    path = f"/workflows/{workflow.id}/log"
+    page = client.get(path, text="b")
+    assert "every 5s" not in page.body
+    assert f'href="{path}?live=1&amp;text=b">Show new events by themselves' in page.body
+    page = client.get(path, text="b", live=1)
+    assert f'hx-get="{path}?live=1&amp;text=b" hx-trigger="every 5s"' in page.body
+    assert f'href="{path}?text=b">Stop' in page.body
+
+
 def test_long_logs_have_pages(client: Browser, session: Session, workflow: Workflow, user: User) -> None:
     for number in range(120):
         audit.record(session, "row_added", workflow_id=workflow.id, user_id=user.id, name=str(number))

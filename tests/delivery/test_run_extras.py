@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 import sqlalchemy as sa
 
-from chalicelib import database
+from chalicelib import clock, database
 from chalicelib.actions.models import Action
 from chalicelib.aws import files as store
 from chalicelib.aws.client import client as aws_client
 from chalicelib.delivery import attachments
 from chalicelib.delivery.models import Message, Run
+from chalicelib.schedules import due, jobs
+from chalicelib.schedules.models import Job, Schedule
 from chalicelib.settings import settings
 from chalicelib.tables import store as tables
 from chalicelib.workflows.models import Workflow
@@ -89,6 +92,32 @@ def test_files_go_along_with_every_mail_under_safe_names(
     assert "went along with every mail" in run_page(browser, run).body
     assert f"/{attachments.FOLDER}/" in run_page(browser, run, "?attached=2").location
     assert run_page(browser, run, "?attached=3").status == 404
+    assert [kept(days) for days in (29, 31)] == [3, 2], "the one that was taken off goes after a while"
+    with database.scope() as session:
+        payload = {"attached": [run.attached[0]]}
+        session.add(
+            Schedule(
+                workflow_id=run.workflow_id, action_id=run.action_id, kind="delivery.repeat", name="Weekly",
+                payload=payload, crontab="0 5 * * 0", time_zone="UTC", notify="error", state="off",
+                created_at=clock.now(),
+            )
+        )  # fmt: skip
+    assert kept(402) == 1, "a schedule needs its files as long as it is there"
+
+
+def kept(days: int) -> int:
+    """How many files are left after the daily round so many days from now."""
+    with database.scope() as session:
+        session.execute(sa.update(Run).values(created_at=datetime.now(UTC)))
+    clock.use(lambda: datetime.now(UTC) + timedelta(days=days))
+    due.tidy()
+    with database.scope() as session:
+        waiting = session.scalars(
+            sa.select(Job.id).where(Job.kind == attachments.SWEEP, Job.state == "queued")
+        ).all()  # fmt: skip
+    for job_id in waiting:
+        jobs.run(job_id)
+    return len(list(store.listed(attachments.FOLDER)))
 
 
 def test_files_that_a_setting_made_too_large_are_told_and_nothing_is_lost(

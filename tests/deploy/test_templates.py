@@ -121,7 +121,6 @@ def test_the_bucket_is_private_encrypted_and_versioned() -> None:
         "uploads/",
         "exports/",
         "reports/",
-        "attachments/",
     }
     (cors,) = bucket["CorsConfiguration"]["CorsRules"]
     assert cors["AllowedOrigins"] == [{"Ref": "SiteOrigin"}]
