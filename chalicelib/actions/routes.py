@@ -96,8 +96,9 @@ def editor_of(*kinds: Kind) -> Callable[[EditorPage], EditorPage]:
     return register
 
 
-#: What is checked of a text, by ids, beside its tags before it is stored; for kinds that are written for programs.
-Check = Callable[[Editor, str], None]
+#: What is checked of a text, by ids, beside its tags before it is stored; for kinds that are written for programs. It
+#: returns what the author should know all the same.
+Check = Callable[[Editor, str], str]
 checks: dict[Kind, Check] = {}
 
 
@@ -171,11 +172,11 @@ def save_text(request: Request, action_id: int) -> Answer:
         return answer
     versions.drop_draft(request.session, request.user.id, editor.action)
     if wants_json:
-        return data({"version": saved.version, "removed": saved.removed})
+        return data({"version": saved.version, "removed": saved.removed} | ({"note": saved.note} if saved.note else {}))
     gone = f" Taken out, because mails can’t have it: {', '.join(saved.removed)}." if saved.removed else ""
     return redirect(
         "actions.show_action", workflow_id=request.workflow.id, action_id=action_id, row=row_of(request),
-        flash=f"Saved.{gone}",
+        flash=f"Saved.{gone} {saved.note}".strip(),
     )  # fmt: skip
 
 

@@ -38,10 +38,14 @@ EXCERPT = 60
 
 @dataclass(frozen=True)
 class Saved:
-    """What became of a saved text: its version, and the HTML elements and attributes that can't be in a mail."""
+    """What became of a saved text: its version, and the HTML elements and attributes that can't be in a mail.
+
+    `note` says what else its author should know.
+    """
 
     version: int
     removed: list[str]
+    note: str = ""
 
 
 def get(session: Session, workflow_id: int, action_id: int, *, in_trash: bool = False, lock: bool = False) -> Action:
@@ -165,20 +169,19 @@ def restore(session: Session, user_id: int, action: Action) -> None:
 
 def save_text(
     session: Session, user_id: int, action: Action, source: str, version: int, names: Names,
-    check: Callable[[str], None] | None = None,
+    check: Callable[[str], str] | None = None,
 ) -> Saved:  # fmt: skip
     """Store the text that people wrote, cleaned, with references by id. `action` must be locked.
 
-    `check` is what its kind asks of a text besides. Raises TemplateError with every mistake and its place, what
-    `check` raises, errors.Conflict when another text was saved since `version`; nothing is stored then.
+    `check` is what its kind asks of a text besides; it returns a note. Raises TemplateError with every mistake and its
+    place, what `check` raises, errors.Conflict when another text was saved since `version`; nothing is stored then.
     """
     traits = KINDS[Kind(action.kind)]
     removed: list[str] = []
     cleaned = names_to_ids(source, names, traits.output, traits.allows)
     if traits.output == "html":
         cleaned, removed = _cleaned(cleaned)
-    if check is not None and cleaned != action.text:
-        check(cleaned)
+    note = check(cleaned) if check is not None and cleaned != action.text else ""
     if cleaned == action.text:
         return Saved(action.version, removed)
     if version != action.version:
@@ -189,7 +192,7 @@ def save_text(
     before = action.text
     action.text, action.version, action.updated_at = cleaned, action.version + 1, now
     versions.keep(session, user_id, action, before)
-    return Saved(action.version, removed)
+    return Saved(action.version, removed, note)
 
 
 def _cleaned(stored: str) -> tuple[str, list[str]]:

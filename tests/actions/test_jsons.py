@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.actions.jsons import checking
 from chalicelib.actions.objects import NotJson, read
 from chalicelib.settings import settings
 from tests.actions.conftest import Desk, words
@@ -39,6 +41,7 @@ def test_json_is_stored_when_it_is_json_for_everybody(feed: Desk) -> None:
     shown = words(feed.get("/preview", row="1"))
     assert '"quiz": 0, "passed": false' in shown
     assert '"quiz": null' in words(feed.get("/preview", row="12"))
+    assert f'href="{feed.path}/send"' in feed.browser.get(feed.path.rpartition("/")[0]).body
 
 
 def test_less_than_signs_and_quotes_are_no_html(feed: Desk) -> None:
@@ -55,6 +58,20 @@ def test_the_first_three_learners_for_whom_it_is_no_json_are_named_with_the_plac
     assert lines[0].startswith('Name 1: Line 2, column 19, before “"Name 1"}”: a comma is missing')
     assert feed.stored().text == ""
     assert "This is your draft" in words(feed.get())
+
+
+def test_how_many_were_checked_is_told_when_all_would_take_too_long(
+    feed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "BATCH", 5)
+    monkeypatch.setattr(checking, "PATIENCE", timedelta(0))
+    status, answer = feed.save(TEXT)
+    assert (status, answer["version"]) == (200, 2)
+    assert answer["note"].startswith("Checked for the first 5 of 12 learners")
+    page = feed.browser.follow(feed.post("/text", {"text": TEXT + " ", "version": "2"}))
+    assert "Saved. Checked for the first 5 of 12 learners" in words(page)
+    monkeypatch.setattr(checking, "PATIENCE", timedelta(minutes=1))
+    assert feed.save(TEXT + "\n") == (200, {"version": 4, "removed": []})
 
 
 @pytest.mark.parametrize("text", ["{", '{"a": NaN}', '{"a": 1,}', "{'a': 1}", '{"a": "\n"}', "", "[" * 100_000])

@@ -21,15 +21,17 @@ BATCH = 500
 PATIENCE = timedelta(seconds=18)
 
 
-def check(editor: Editor, stored: str) -> None:
+def check(editor: Editor, stored: str) -> str:
     """Check that the text is JSON for everybody who is selected; a report, once.
 
-    A table so large that this takes too long is checked as far as time allows; an object that is no JSON fails alone
-    when it is sent. Raises errors.Invalid (field `text`) with the first bad learners and the places.
+    A table so large that this takes too long is checked as far as time allows, and a sentence about that is returned;
+    nothing when all is checked. An object that is no JSON fails alone when it is sent. Raises errors.Invalid (field
+    `text`) with the first bad learners and the places.
     """
     if not stored.strip() or editor.problem_of(editor.action.filter):
-        return
+        return ""
     bad: list[str] = []
+    count = 0
     until = clock.now() + PATIENCE
     for count, (label, text) in enumerate(written(editor, stored), 1):
         try:
@@ -40,6 +42,17 @@ def check(editor: Editor, stored: str) -> None:
             break
     if bad:
         raise errors.Invalid("This is no JSON for everybody.", {"text": "\n".join(bad)})
+    return _unchecked(editor, count)
+
+
+def _unchecked(editor: Editor, count: int) -> str:
+    counts = editor.who.counts
+    if not KINDS[Kind(editor.action.kind)].per_learner or counts is None or count >= counts.selected:
+        return ""
+    return (
+        f"Checked for the first {count:,} of {counts.selected:,} learners; more takes too long. "
+        "If it is no JSON for one of the others, only theirs fails when it is sent."
+    )
 
 
 def written(editor: Editor, stored: str) -> Iterator[tuple[str, str]]:

@@ -88,13 +88,13 @@ export class Saver {
     return false;
   }
 
-  done(text, { version, removed }) {
+  done(text, { version, removed, note }) {
     this.form.elements.version.value = version;
     this.saved = text;
     this.isDirty = this.field.value !== text;
     if (this.isDirty) { this.timer = setTimeout(() => this.save(), QUIET_MS); return false; }
     this.forget();
-    this.tell({ state: "saved", removed, isNew: true });
+    this.tell({ state: "saved", removed, note, isNew: true });
     return true;
   }
 

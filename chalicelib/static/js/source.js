@@ -6,6 +6,7 @@ import { Saver } from "./saver.js";
 const form = document.getElementById("text-form");
 const state = document.getElementById("save-state");
 const problems = document.getElementById("text-problems");
+const notes = document.getElementById("text-notes");
 const field = form.elements.text;
 const saver = new Saver(form, tell);
 const WORDS = {
@@ -22,6 +23,7 @@ function tell(news) {
   state.dataset.state = news.state;
   if (news.state === "waiting" || news.state === "saving") return;
   problems.replaceChildren();
+  notes.replaceChildren(...(news.note ? [make("p", { class: "note", role: "status" }, news.note)] : []));
   field.toggleAttribute("aria-invalid", news.state === "refused");
   if (news.state === "refused") showProblems(news);
   else if (news.state === "stale") showConflict(news);
