@@ -21,6 +21,7 @@ from chalicelib.actions.rubrics.models import Criterion, RubricCell
 from chalicelib.actions.serving import visiting
 from chalicelib.actions.serving.models import ServedLink
 from chalicelib.audit.models import Event
+from chalicelib.tables import queries as tables
 from chalicelib.tables.models import Column
 from chalicelib.workflows.models import Learner, Workflow
 from tests.conftest import Browser, Clock, make_user, signed_in
@@ -269,7 +270,7 @@ def test_whatever_the_filter_nobody_ever_sees_another_row(
             )
         user = User(id=0, email=email.lower(), role=Role.LEARNER, name="", time_zone="UTC")
         served = session.scalars(select(ServedLink)).one()
-        row = visiting.own_row(session, workflow, action, served, user)
+        row = visiting.own_row(session, workflow, action, served, user, tables.columns(session, workflow.id))
         if row is not None:
             query = text(f"SELECT row_id FROM learners.w{workflow.id} WHERE lower(btrim(c{columns['email']})) = :email")
             assert session.scalars(query, {"email": email.strip().lower()}).all() == [row]

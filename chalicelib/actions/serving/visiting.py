@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -40,7 +41,8 @@ class Answer(StrEnum):
 class Visit:
     """A visitor at a link: what they are told, and the row that is theirs when it is open to them.
 
-    `closed_as` says for a member of the workflow, who may look all the same, what learners are told.
+    `closed_as` says for a member of the workflow, who may look all the same, what learners are told. `columns` are
+    those of the table, where it was looked for the row.
     """
 
     workflow: Workflow
@@ -51,6 +53,7 @@ class Visit:
     row_id: int | None = None
     is_member: bool = False
     closed_as: Answer = Answer.OPEN
+    columns: Sequence[Any] = ()
 
 
 def at(session: Session, token: str) -> tuple[ServedLink, Action, Workflow]:
@@ -81,16 +84,28 @@ def visit(
     link, action, workflow = at(session, token)
     state = opened(link, grace)
     member = not is_learner and workflows.is_member(session, workflow.id, user.id)
+    columns = _columns(session, workflow) if member or state is Answer.OPEN else []
     if member:
-        row = row_id or own_row(session, workflow, action, link, user) or _first_row(session, workflow, action)
+        row = (
+            row_id
+            or own_row(session, workflow, action, link, user, columns)
+            or _first_row(session, workflow, action, columns)
+        )
         answer = Answer.OPEN if row else Answer.NOT_FOR_YOU
-        return Visit(workflow, action, link, user, answer, row, is_member=True, closed_as=state)
+        return Visit(
+            workflow, action, link, user, answer, row, is_member=True, closed_as=state, columns=columns
+        )  # fmt: skip
     if state is not Answer.OPEN:
         return Visit(workflow, action, link, user, state)
     row = None
     if _is_let_in(session, workflow, user):
-        row = own_row(session, workflow, action, link, user, _noted(known, token, user))
-    return Visit(workflow, action, link, user, Answer.OPEN if row else Answer.NOT_FOR_YOU, row)
+        row = own_row(session, workflow, action, link, user, columns, _noted(known, token, user))
+    answer = Answer.OPEN if row else Answer.NOT_FOR_YOU
+    return Visit(workflow, action, link, user, answer, row, columns=columns)
+
+
+def _columns(session: Session, workflow: Workflow) -> Sequence[Any]:
+    return tables.columns(session, workflow.id) if workflow.row_count is not None else []
 
 
 def note(visit: Visit) -> str:
@@ -123,18 +138,17 @@ def opened(link: ServedLink, grace: timedelta = NO_GRACE) -> Answer:
 
 
 def own_row(
-    session: Session, workflow: Workflow, action: Action, link: ServedLink, user: User, known: int | None = None
-) -> int | None:
+    session: Session, workflow: Workflow, action: Action, link: ServedLink, user: User, columns: Sequence[Any],
+    known: int | None = None,
+) -> int | None:  # fmt: skip
     """Return the row of the user's address if the filter lets it through; None when several rows have the address.
 
-    That the row `known` is the only one was seen a moment ago; it is theirs only if it still has their address.
+    `columns` are those of the table; there are none where there is no table. That the row `known` is the only one was
+    seen a moment ago; it is theirs only if it still has their address.
     """
-    if workflow.row_count is None or link.column_id is None:
+    if all(column.id != link.column_id for column in columns):
         return None
-    found = tables.columns(session, workflow.id)
-    if all(column.id != link.column_id for column in found):
-        return None
-    table, chosen = _chosen(workflow, action, {column.id: tables.info(column) for column in found})
+    table, chosen = _chosen(workflow, action, columns)
     address = sa.func.lower(sa.func.btrim(sa.cast(table.c[f"c{link.column_id}"], sa.Text), BLANKS))
     # Whose row it is must be plain before the filter is asked: it could let through one of two with the same address.
     query = sa.select(table.c.row_id, chosen.label("holds")).where(address == user.email.strip().lower()).limit(2)
@@ -142,18 +156,18 @@ def own_row(
     return rows[0].row_id if len(rows) == 1 and rows[0].holds else None
 
 
-def _first_row(session: Session, workflow: Workflow, action: Action) -> int | None:
+def _first_row(session: Session, workflow: Workflow, action: Action, columns: Sequence[Any]) -> int | None:
     if workflow.row_count is None:
         return None
-    columns = {column.id: tables.info(column) for column in tables.columns(session, workflow.id)}
     table, chosen = _chosen(workflow, action, columns)
     return session.scalar(sa.select(sa.func.min(table.c.row_id)).where(chosen))
 
 
-def _chosen(workflow: Workflow, action: Action, columns: Any) -> tuple[Any, sa.ColumnElement[bool]]:
+def _chosen(workflow: Workflow, action: Action, columns: Sequence[Any]) -> tuple[Any, sa.ColumnElement[bool]]:
     """Return the table of learners and the test for the filter; a filter that can't be run lets nobody through."""
-    table = sql.learners(workflow.id, columns)
+    infos = {column.id: tables.info(column) for column in columns}
+    table = sql.learners(workflow.id, infos)
     try:
-        return table, sql.condition(action.filter, columns, table, workflow.time_zone)
+        return table, sql.condition(action.filter, infos, table, workflow.time_zone)
     except errors.Invalid:
         return table, sa.false()

@@ -51,7 +51,8 @@ class Asked:
 class Form:
     """The form of one learner. `person` is the user who looks at it; staff see closed and locked questions too.
 
-    `editor` is that of the form where there is one: what it has read already is not read again.
+    `editor` is that of the form where there is one: what it has read already is not read again; without one `known` are
+    the columns of the table where somebody has read them.
     Raises errors.NotFound when the learner is not in the table any more.
     """
 
@@ -63,11 +64,12 @@ class Form:
     zone: ZoneInfo
     is_staff: bool = False
     editor: Editor | None = None
+    known: Sequence[Any] = ()
 
     @cached_property
     def columns(self) -> list[Any]:
         """The columns of the table."""
-        return self.editor.table if self.editor else tables.columns(self.session, self.workflow.id)
+        return self.editor.table if self.editor else list(self.known) or tables.columns(self.session, self.workflow.id)
 
     @cached_property
     def infos(self) -> Columns:
@@ -98,8 +100,8 @@ class Form:
     @cached_property
     def formulas(self) -> dict[int, Any]:
         """The conditions on which questions depend, by id; one that was deleted holds for everybody and is none."""
-        used = {item.question.condition_id for item in self.items}
-        return {key: formula for key, formula in self.conditions.items() if key in used}
+        used = {item.question.condition_id for item in self.items} - {None}
+        return {key: formula for key, formula in self.conditions.items() if key in used} if used else {}
 
     def introduction(self) -> str:
         """Return what stands above the questions, as HTML for a page of ours; nothing where it has to be repaired."""
@@ -111,7 +113,9 @@ class Form:
         fixed = {}
         if any(reference.startswith(("a", "m")) for reference in used):
             fixed = links.read(self.session, self.workflow.id).values
-        tested = {key: formula for key, formula in self.conditions.items() if f"k{key}" in used}
+        tested = {}
+        if any(reference.startswith("k") for reference in used):
+            tested = {key: formula for key, formula in self.conditions.items() if f"k{key}" in used}
         holds = flags(self.session, self.infos, self.values, tested, self.workflow.time_zone) if tested else {}
         context = {**fixed, **{f"c{key}": value for key, value in self.values.items()}}
         context |= {f"k{key}": truth for key, truth in holds.items()}

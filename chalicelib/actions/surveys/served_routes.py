@@ -26,7 +26,8 @@ def show_served_form(request: Request, visit: Visit) -> Answer:
     """Show the visitor's form, or do what one of its buttons asks for; a member of the workflow only tries it."""
     assert visit.row_id is not None, "it is open, so it is somebody's"
     form = Form(
-        request.session, visit.workflow, visit.action, visit.row_id, request.user.id, zone(request.user.time_zone)
+        request.session, visit.workflow, visit.action, visit.row_id, request.user.id, zone(request.user.time_zone),
+        known=visit.columns,
     )  # fmt: skip
     if request.method == "GET":
         return _page(visit, form, learner.show(form))
@@ -72,7 +73,10 @@ def how_a_survey_stands(session: Session, visit: Visit) -> Standing:
 def how_a_list_stands(session: Session, visit: Visit) -> Standing:
     """Say how many of the items are done, and which are next: what is due first."""
     assert visit.row_id is not None, "it is open, so it is somebody's"
-    form = Form(session, visit.workflow, visit.action, visit.row_id, visit.user.id, zone(visit.user.time_zone))
+    form = Form(
+        session, visit.workflow, visit.action, visit.row_id, visit.user.id, zone(visit.user.time_zone),
+        known=visit.columns,
+    )  # fmt: skip
     items = [item for item in form.visible() if not item.is_heading]
     left = [item for item in items if not form.values[item.column.id]]
     left.sort(key=lambda item: (item.question.due_at is None, item.question.due_at or clock.now()))
