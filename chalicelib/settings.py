@@ -69,6 +69,7 @@ class Settings:
         "arn:aws:lambda:us-east-1:123456789012:function:ontask-run_due"
     )
     max_upload_mb: Annotated[int, "The largest file that can be uploaded, in MB"] = 200
+    upload_kinds: Annotated[str, "Kinds of files that can be uploaded into tables, such as csv,xlsx; empty: all"] = ""
     max_mail_mb: Annotated[int, "The largest mail, files included, in MB; most mail providers take 20 to 25"] = 20
     kept_versions_mb: Annotated[int, "MB that the earlier tables of all workflows may take; the oldest go first"] = 2000
     event_days: Annotated[int, "Days for which events of the log are kept; then they go to the bucket. 0: for ever"] = (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import requests
 
+from chalicelib.settings import settings
 from tests.conftest import real_file
 from tests.tables.conftest import Course, fields, problems, ways_back
 
@@ -86,6 +88,27 @@ def test_the_size_is_checked_before_and_after_sending(course: Course, aws: str) 
     assert course.browser.post(begun["arrived"]).status == 404
     requests.post(begun["url"], data=begun["fields"], files={"file": b""}, timeout=10)
     assert course.browser.post(begun["arrived"]).status == 422
+
+
+def test_administrators_say_which_kinds_of_files_are_taken(
+    course: Course, aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ".csv,.tsv" in course.browser.get(f"{course.path}/upload").body
+    monkeypatch.setenv("UPLOAD_KINDS", ".CSV, tsv")
+    settings.cache_clear()
+    page = course.browser.get(f"{course.path}/upload").body
+    assert 'accept=".csv,.tsv"' in page
+    assert "Files of the kind .csv, .tsv, up to" in page
+    refused = course.begin("marks.xlsx", 10)
+    assert (refused["status"], refused["message"]) == (
+        422, "This is a .xlsx file; your administrators allow .csv, .tsv.",
+    )  # fmt: skip
+    assert course.begin("marks", 10)["status"] == 422
+    workbook = course.read(b"PK\x03\x04 and so on", "marks.csv")
+    assert "This file is a workbook; your administrators allow .csv, .tsv." in course.browser.get(workbook).body
+    assert "1 row" in course.browser.follow(course.browser.get(course.read("sid\n3\n"))).body
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 def test_the_form_is_bound_to_one_name_for_a_short_time(course: Course, aws: str) -> None:

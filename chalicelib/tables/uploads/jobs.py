@@ -16,7 +16,7 @@ from chalicelib.aws import files
 from chalicelib.logs import logger
 from chalicelib.schedules.jobs import Task, job
 from chalicelib.tables import store
-from chalicelib.tables.uploads import excel, service
+from chalicelib.tables.uploads import endings, excel, service
 from chalicelib.tables.uploads.models import DONE, IMPORTING, READ, READING, REFUSED, Upload
 
 
@@ -46,6 +46,8 @@ def read_upload(task: Task) -> dict[str, Any] | None:
         try:
             with path.open("wb") as target:
                 called = service.fetch(upload, target)
+            if not upload.link:
+                endings.check_content(path)
             rows = store.in_bulk(read)
         except (errors.Invalid, errors.Limit) as error:
             # With the sheets of a workbook another one can be chosen.

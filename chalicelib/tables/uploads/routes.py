@@ -12,7 +12,7 @@ from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.settings import settings
 from chalicelib.tables import queries as tables
-from chalicelib.tables.uploads import decode, forms, layout, plan, queries, service, steps
+from chalicelib.tables.uploads import decode, endings, forms, layout, plan, queries, service, steps
 from chalicelib.tables.uploads.kinds import KINDS
 from chalicelib.tables.uploads.models import DONE, IMPORTING, READ, REFUSED, Upload
 from chalicelib.web.page import page
@@ -36,6 +36,7 @@ def _show_add(request: Request, problems: dict[str, str]) -> Answer:
         "tables/uploads/add.html", status=422 if problems else 200, problems=problems, form=request.form,
         unfinished=queries.unfinished(request.session, workflow_id),
         kept=queries.kept(request.session, workflow_id), max_mb=settings().max_upload_mb,
+        endings=endings.allowed(), is_any=not settings().upload_kinds,
     )  # fmt: skip
 
 

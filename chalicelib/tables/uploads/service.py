@@ -17,6 +17,7 @@ from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
 from chalicelib.tables import queries, store
 from chalicelib.tables.uploads import (
+    endings,
     excel,
     google,
     habits,
@@ -48,8 +49,10 @@ def begin(
 ) -> tuple[Upload, files.UploadForm]:
     """Note that a file is about to come; return the row and the form by which the browser sends it to S3.
 
-    Raises errors.Invalid when it is empty, errors.Limit when it is larger than files may be.
+    Raises errors.Invalid when it is empty or of a kind that is not allowed, errors.Limit when it is larger than files
+    may be.
     """
+    endings.check_name(filename)
     check_size(size)
     upload = Upload(
         workflow_id=workflow_id, user_id=user_id, size=size, state=WAITING, created_at=clock.now(),
