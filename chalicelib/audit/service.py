@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,16 @@ def record(
     )  # fmt: skip
     session.add(event)
     return event
+
+
+def record_daily(session: Session, event_type: str, workflow_id: int, user_id: int, **detail: Any) -> None:
+    """Add an event of what happens again and again, unless there is one of the same person since yesterday."""
+    query = select(Event.id).where(
+        Event.type == event_type, Event.workflow_id == workflow_id, Event.user_id == user_id,
+        Event.at > clock.now() - timedelta(days=1),
+    )  # fmt: skip
+    if session.scalar(query.limit(1)) is None:
+        record(session, event_type, workflow_id=workflow_id, user_id=user_id, **detail)
 
 
 def forget_learners(session: Session, workflow_id: int, row_ids: Collection[int] | None = None) -> int:

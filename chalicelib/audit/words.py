@@ -13,6 +13,7 @@ WORDS = {
     "workflow_formats_changed": "changed how texts show numbers and times in",
     "workflow_deleted": "deleted the workflow",
     "workflow_restored": "restored the workflow",
+    "workflow_reached": "came with a program, as an administrator, to the workflow",
     "workflow_purged": "deleted for good, after its time in the trash, the workflow",
     "workflow_cloned": "made the copy",
     "workflow_flushed": "emptied",

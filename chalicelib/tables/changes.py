@@ -126,7 +126,7 @@ def change_table(task: Task) -> dict[str, Any]:
         # Noted in the same transaction: a worker that was killed right after it does not do it twice.
         if made := schedules.remembered(session, task.job_id, "made"):
             return dict(made)
-        workflow = workflows.get(session, user_id, task.workflow_id or 0, WorkflowRole.EDITOR)
+        workflow, _ = workflows.reach(session, user_id, task.workflow_id or 0, WorkflowRole.EDITOR)
         outcome = asdict(carry_out(session, workflow, user_id, wish))
         schedules.remember(session, task.job_id, made=outcome)
         return outcome

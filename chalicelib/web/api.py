@@ -229,7 +229,7 @@ def find_workflow(request: ApiRequest, workflow_id: int, role: WorkflowRole) -> 
     Raises errors.NotFound when the person may not see it, errors.Forbidden when the role is not enough.
     """
     try:
-        found = workflows.get_with_role(request.session, request.user.id, workflow_id, role)
+        found = workflows.reach(request.session, request.user.id, workflow_id, role)
     except errors.NotFound as error:
         raise errors.NotFound("Workflow not found.") from error
     request._workflow, request.role = found

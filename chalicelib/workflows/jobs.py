@@ -24,7 +24,7 @@ def clone_workflow(task: Task) -> dict[str, Any]:
         # Noted in the same transaction: a worker that was killed right after it does not copy twice.
         if made := schedules.remembered(session, task.job_id, "made"):
             return {"workflow": int(made)}
-        origin = service.get(session, user_id, workflow_id, WorkflowRole.EDITOR)
+        origin, _ = service.reach(session, user_id, workflow_id, WorkflowRole.EDITOR)
         wish = cloning.Wish(shares=task.payload["shares"], learners=task.payload["learners"])
         twin = cloning.clone(session, origin, user_id, wish)
         schedules.remember(session, task.job_id, made=twin.id)

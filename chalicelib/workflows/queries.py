@@ -68,17 +68,19 @@ class Happening:
 
 # One statement for all cards; the counts are over tables of other domains, which is why this is plain SQL.
 _CARDS = text("""
-    SELECT w.id, w.name, w.description, m.role, w.row_count,
+    SELECT w.id, w.name, w.description, coalesce(m.role, 'administrator') AS role, w.row_count,
            (SELECT count(*) FROM ontask.column c WHERE c.workflow_id = w.id AND c.deleted_at IS NULL) AS column_count,
            (SELECT count(*) FROM ontask.action a WHERE a.workflow_id = w.id AND a.deleted_at IS NULL) AS action_count,
            coalesce((SELECT max(e.at) FROM ontask.event e WHERE e.workflow_id = w.id), w.updated_at) AS updated_at,
-           w.deleted_at, m.is_starred, m.is_new, coalesce(nullif(u.name, ''), u.email, '') AS shared_by
-    FROM ontask.workflow w JOIN ontask.member m ON m.workflow_id = w.id LEFT JOIN ontask."user" u ON u.id = m.shared_by
-    WHERE m.user_id = :user_id AND (w.deleted_at IS NOT NULL) = :in_trash
+           w.deleted_at, coalesce(m.is_starred, false) AS is_starred, coalesce(m.is_new, false) AS is_new,
+           coalesce(nullif(u.name, ''), u.email, '') AS shared_by
+    FROM ontask.workflow w LEFT JOIN ontask.member m ON m.workflow_id = w.id AND m.user_id = :user_id
+    LEFT JOIN ontask."user" u ON u.id = m.shared_by
+    WHERE (m.user_id IS NOT NULL OR :everything) AND (w.deleted_at IS NOT NULL) = :in_trash
       AND (NOT :in_trash OR (w.deleted_at > :oldest AND m.role = 'owner'))
       AND (:only = 0 OR w.id = :only)
       AND strpos(lower(unaccent(w.name || ' ' || w.description)), lower(unaccent(CAST(:search AS text)))) > 0
-    ORDER BY m.is_starred DESC, w.deleted_at DESC, lower(w.name), w.id
+    ORDER BY is_starred DESC, w.deleted_at DESC, lower(w.name), w.id
 """)
 
 _HAPPENINGS = text("""
@@ -89,12 +91,19 @@ _HAPPENINGS = text("""
 """)
 
 
-def cards(session: Session, user_id: int, *, in_trash: bool = False, only: int = 0, search: str = "") -> list[Card]:
+def cards(
+    session: Session, user_id: int, *, in_trash: bool = False, only: int = 0, search: str = "",
+    everything: bool = False,
+) -> list[Card]:  # fmt: skip
     """Return the user's workflows by name, starred ones first; or those in the trash, the latest first.
 
-    `search` is part of a name or description, whatever its case and accents.
+    `search` is part of a name or description, whatever its case and accents; `everything` adds the workflows of others,
+    for administrators.
     """
-    values = {"user_id": user_id, "in_trash": in_trash, "oldest": clock.now() - TRASH, "only": only, "search": search}
+    values = {
+        "user_id": user_id, "in_trash": in_trash, "oldest": clock.now() - TRASH, "only": only, "search": search,
+        "everything": everything,
+    }  # fmt: skip
     return [Card(*row) for row in session.execute(_CARDS, values)]
 
 

@@ -151,3 +151,36 @@ def test_the_log_is_read_by_programs_each_its_own(
     assert {one["type"] for one in stranger.get("/api/v2/events").json["items"]} <= {"token_made"}
     admin = program(session, make_user(session, "ana@uni.example", Role.ADMIN))
     assert workflow.id in {one["workflow_id"] for one in admin.get("/api/v2/events").json["items"]}
+
+
+def test_the_program_of_an_administrator_reaches_the_workflows_of_others(
+    session: Session, workflow: Workflow, frozen_clock: Clock
+) -> None:
+    admin = make_user(session, "root@uni.example", role=Role.ADMIN)
+    api, path = program(session, admin), f"{LIST}/{workflow.id}"
+    (told,) = api.get(LIST).json["items"]
+    assert (told["id"], told["role"]) == (workflow.id, "administrator")
+    assert [one["id"] for one in api.get("/api/v1/workflow/workflows/").json["results"]] == [workflow.id]
+    assert api.get(path).json["name"] == "Biology 101"
+    assert api.send("PATCH", path, {"description": "Seen to"}).json["description"] == "Seen to"
+    rows = {"rows": [{"sid": 1}]}
+    assert api.send("PUT", f"{path}/table", rows).status == 200
+    assert api.get(f"{path}/rows/1").json == {"sid": 1}
+    asked = api.send("POST", f"{path}/clone", {})
+    jobs.run(asked.json["id"])
+    session.expire_all()
+    copied = api.get(asked.headers["Location"].removeprefix("http://127.0.0.1:8910")).json["result"]["workflow"]
+    assert api.get(f"{LIST}/{copied}").json["role"] == "owner"
+    assert api.get(f"{path}/schedules").status == 200
+    events = select(Event.id).where(Event.type == "workflow_reached", Event.user_id == admin.id)
+    assert len(session.scalars(events).all()) == 1
+    frozen_clock.advance(days=1, seconds=1)
+    assert api.get(path).status == 200
+    assert len(session.scalars(events).all()) == 2
+    refused = api.send("POST", f"{path}/schedules", {"name": "Mail", "kind": "message"})
+    assert refused.status == 403
+    assert api.send("DELETE", path).status == 204
+    assert api.get(path).status == 404
+    other = program(session, make_user(session, "ole@uni.example"))
+    assert other.get(LIST).json["items"] == []
+    assert other.get(path).status == 404
