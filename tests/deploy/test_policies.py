@@ -105,4 +105,6 @@ def test_the_calls_of_each_function_are_those_that_we_know_of() -> None:
     assert "sesv2.send_email" in calls.of("send_batch")
     assert "s3.put_object" in calls.of("work_job")
     assert "sesv2.send_email" not in calls.of("api_handler"), "pages send no mail"
-    assert calls.of("record_events") == {"secretsmanager.get_secret_value"}
+    # News may end a run, and a job tells the schedule that has begun it.
+    woken = {"sqs.get_queue_url", "sqs.send_message", "scheduler.create_schedule"}
+    assert calls.of("record_events") == {"secretsmanager.get_secret_value"} | woken
