@@ -162,7 +162,7 @@ def _show(request: Request, imported: Import, problems: dict[str, str] | None = 
         return render(
             "exchange/review.html", status=422 if problems else 200, problems=problems or {}, document=document,
             counts=service.counts(document), coming=queries.coming(document), type_names=TYPE_NAMES,
-            form=request.form.as_dict(), **context,
+            name=service.offered_name(request.session, imported), form=request.form.as_dict(), **context,
         )  # fmt: skip
     if imported.state == REFUSED:
         return render("exchange/refused.html", **context)

@@ -132,6 +132,11 @@ def confirm(session: Session, imported: Import, name: str) -> None:
     imported.job_id = job.id
 
 
+def offered_name(session: Session, imported: Import) -> str:
+    """Return what the new workflow may be called: as in the file, with a number where there is one of that name."""
+    return workflows.free_name(session, imported.user_id, imported.name)
+
+
 def _checked_name(session: Session, user_id: int, name: str) -> str:
     name = " ".join(name.split())
     problem = ""

@@ -71,12 +71,14 @@ def _names(request: Request, row_id: int, who: Person) -> list[str]:
 
 
 def _said(gone: service.Erased) -> str:
-    return ", ".join([
-        plural(gone.rows, "row of the table", "rows of the table"),
-        f"the content of {plural(gone.messages, 'message')}",
-        plural(gone.answers, "answer"), f"the learner in {plural(gone.events, 'event')}",
-        plural(gone.accounts, "account"),
-    ])  # fmt: skip
+    parts = [
+        (gone.rows, plural(gone.rows, "row of the table", "rows of the table")),
+        (gone.messages, f"the content of {plural(gone.messages, 'message')}"),
+        (gone.answers, plural(gone.answers, "answer")),
+        (gone.events, f"the learner in {plural(gone.events, 'event')}"),
+        (gone.accounts, plural(gone.accounts, "account")),
+    ]
+    return ", ".join(words for count, words in parts if count) or "nothing was left of this learner"
 
 
 def _file(found: Any, name: str) -> Answer:

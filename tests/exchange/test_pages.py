@@ -110,6 +110,7 @@ def test_a_file_of_ontask_is_looked_at_before_it_becomes_a_workflow(people: Peop
 def test_a_name_that_is_taken_is_asked_for_without_the_file(people: People) -> None:
     people.workflow("Small")
     page = people.send(packed(small()))
+    assert 'value="Small (2)"' in people.browser.get(page).body
     refused = people.browser.post(page, {"step": "create", "name": "Small"})
     assert refused.status == 422
     assert "You have a workflow with this name already." in said(refused)
