@@ -88,6 +88,9 @@ KINDS: dict[Kind, Traits] = {
 }  # fmt: skip
 
 
+SWITCHED_OFF = "Actions of this kind are switched off in this installation: it can be read and changed, but not sent."
+
+
 def offered() -> list[Kind]:
     """Return the kinds that can be made in this installation, in the order in which they are offered."""
     off = {name.strip() for name in settings().disabled_kinds.split(",")}

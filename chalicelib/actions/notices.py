@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chalicelib.actions import links
 from chalicelib.actions.editor import ConditionLine, Editor
-from chalicelib.actions.kinds import KINDS, Channel, Kind
+from chalicelib.actions.kinds import KINDS, SWITCHED_OFF, Channel, Kind, offered
 
 #: So many names are said; the rest is counted.
 _NAMED = 4
@@ -35,16 +35,18 @@ def _notices(editor: Editor) -> Iterator[Notice]:
     who = editor.who
     if editor.workflow.row_count is None:
         return
+    is_form = KINDS[Kind(editor.action.kind)].channel is Channel.FORM
     if who.problem:
         words = (
             f"The rules for who gets it can’t be used any more: {who.problem} Nobody gets it until they are repaired."
         )
         yield Notice(words, "filter", is_grave=True)
+    if editor.action.kind not in offered() and not is_form:
+        yield Notice(SWITCHED_OFF, is_grave=True)
     if editor.trouble:
         yield Notice(editor.trouble, is_grave=True)
     if closed := links.closed(editor.shared.links, editor.used):
         yield Notice(closed, is_grave=True)
-    is_form = KINDS[Kind(editor.action.kind)].channel is Channel.FORM
     unused = [one for one in who.conditions if not one.is_used and not one.problem]
     if unused:
         where = "a question" if is_form else "the text"

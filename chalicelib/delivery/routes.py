@@ -11,7 +11,7 @@ from chalice import Blueprint
 from chalicelib import clock, errors
 from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions import service as actions
-from chalicelib.actions.kinds import Kind
+from chalicelib.actions.kinds import SWITCHED_OFF, Kind, offered
 from chalicelib.delivery import (
     attachments,
     choosing,
@@ -308,6 +308,8 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: S
     """Return what the receipt shows."""
     way = ways.of(action)
     shown = way.summary(request, action, found, form)
+    if action.kind not in offered():
+        shown |= {"obstacle": SWITCHED_OFF}
     return {
         "is_safe_mode": False, "is_report": False, "size": size,
         "max_mail": settings().max_mail_mb * 1_000_000,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
+from chalicelib.actions.kinds import SWITCHED_OFF, offered
 from chalicelib.audit import service as audit
 from chalicelib.delivery import attachments, details, plan, sources, throttle, wakeups
 from chalicelib.delivery.audience import Audience, only_new
@@ -96,7 +97,11 @@ def start(session: Session, action: Sendable, run: Run, defaults: dict[str, Any]
     """Add a run that was checked, ask for its planning, and remember the choices; the same form twice is one run.
 
     One of few messages (`count`) is planned here and now, so that no edit comes between.
+
+    Raises errors.Invalid when actions of its kind are switched off.
     """
+    if action.kind not in offered():
+        raise errors.Invalid(SWITCHED_OFF)
     try:
         with session.begin_nested():
             session.add(run)

@@ -26,7 +26,7 @@ bp = Blueprint(__name__)
 
 @page(bp, "/workflows/{workflow_id}/export", role=service.MAY_EXPORT)
 def show_export(request: Request) -> Answer:
-    """Show what can go into the file."""
+    """Show what can go into the file; with `?action=` only that message is ticked."""
     return _export(request, {})
 
 
@@ -35,7 +35,7 @@ def _export(request: Request, problems: dict[str, str]) -> Answer:
         "exchange/export.html", status=422 if problems else 200, problems=problems,
         messages=queries.messages(request.session, request.workflow.id),
         kinds={"workflow": WORKFLOW, "messages": MESSAGES},
-        kind=request.form.get("kind") or request.query.get("kind") or WORKFLOW,
+        kind=request.form.get("kind") or request.query.get("kind") or WORKFLOW, only=request.query.whole("action"),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from chalicelib.accounts.roles import WorkflowRole
 from chalicelib.actions.models import Action
 from chalicelib.delivery.models import Message, Run
 from chalicelib.schedules.models import Schedule
+from chalicelib.settings import settings
 from chalicelib.workflows.models import Member, Workflow
 from tests.conftest import NOON, Browser, Clock, Page, make_user, signed_in
 from tests.factories import make_action, make_table
@@ -63,6 +64,22 @@ def problem(page: Page, name: str) -> str:
     found = re.search(rf'id="p-{name}"[^>]*>([^<]*)<', page.body)
     assert found, f"there is no place for problems of {name}"
     return found[1].strip()
+
+
+def test_what_is_switched_off_here_can_be_read_but_not_sent(
+    client: Browser, action: Action, columns: dict[str, int], monkeypatch: pytest.MonkeyPatch, session: Session
+) -> None:
+    monkeypatch.setenv("DISABLED_KINDS", "survey, personalised_text")
+    settings.cache_clear()
+    try:
+        assert "can be read and changed, but not sent" in words(client.get(path(action).removesuffix("/send")))
+        page = client.post(path(action), fields(columns, leave_out_bad="1"))
+        assert page.status == 422
+        assert "switched off in this installation" in words(page)
+        assert 'value="About quiz 1"' in page.body
+        assert not session.scalars(select(Run)).all()
+    finally:
+        settings.cache_clear()
 
 
 def test_the_page_opens_with_good_guesses(client: Browser, action: Action, columns: dict[str, int]) -> None:

@@ -208,10 +208,14 @@ def test_an_export_is_written_and_downloaded(people: People) -> None:
 
 
 def test_nothing_ticked_exports_no_messages(people: People) -> None:
-    workflow_id, _ = people.workflow()
+    workflow_id, action_id = people.workflow()
     refused = people.browser.post(f"/workflows/{workflow_id}/export", {"kind": MESSAGES})
     assert refused.status == 422
     assert "Tick at least one message." in refused.body
+    for only, ticked in ((action_id, 1), (action_id + 1, 0)):
+        page = people.browser.get(f"/workflows/{workflow_id}/export?kind={MESSAGES}&action={only}")
+        assert page.body.count('name="action"') == 1
+        assert len(re.findall(r'name="action"[^>]* checked', page.body)) == ticked
     asked = people.browser.post(f"/workflows/{workflow_id}/export", {"kind": WORKFLOW})
     people.work()
     assert "2 columns, 0 messages: ready." in said(people.browser.get(asked.location))
