@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib import errors
 from chalicelib.accounts.roles import WorkflowRole
+from chalicelib.formulas import names as formulas
+from chalicelib.formulas.check import Columns, check
+from chalicelib.formulas.tree import holds_nothing
 from chalicelib.tables import keyed, paging, queries, service, values
 from chalicelib.tables.models import Column
 from chalicelib.tables.paging import Cursor, Order
@@ -148,11 +152,15 @@ def merge_table(request: ApiRequest) -> Answer:
 
 @api(
     "GET", ROW_LIST, role=WorkflowRole.VIEWER, summary="Rows, in pieces",
-    query={**cursors.QUERY, "view": "The id of a view: its columns, rows and order only"},
+    query={
+        **cursors.QUERY, "view": "The id of a view: its columns, rows and order only",
+        "filter": "Rules as those of a view, in JSON: rows for which they hold only",
+        "search": "Rows with this text in one of the values only, whatever its case and accents",
+    },
     example={"items": [EXAMPLE_ROW], "next": None},
 )  # fmt: skip
 def list_rows(request: ApiRequest) -> Answer:
-    """List the rows of the table, or of a view."""
+    """List the rows of the table, or of a view; filter and search never leave the view."""
     columns, order = columns_of(request), Order()
     infos = queries.infos(request.session, request.workflow.id)
     if view_id := request.query.whole("view"):
@@ -161,7 +169,11 @@ def list_rows(request: ApiRequest) -> Answer:
         columns = view_service.columns_of(view, columns)
         scope = Scope(request.workflow.id, infos, view.filter, request.workflow.time_zone)
     else:
-        scope = Scope(request.workflow.id, infos)
+        scope = Scope(request.workflow.id, infos, None, request.workflow.time_zone)
+    scope = replace(
+        scope, held=_held(request, infos), search=request.query.get("search").strip(), searched=columns,
+        time_zone=request.workflow.time_zone,
+    )  # fmt: skip
     written = cursors.read(request)
     after = Cursor.read(written) if written else None
     if written and after is None:
@@ -172,6 +184,24 @@ def list_rows(request: ApiRequest) -> Answer:
     items = [values.row(columns, {column.id: row[f"c{column.id}"] for column in columns}) for row in page.rows]
     url = public_url(ROW_LIST.replace("{workflow_id}", str(request.workflow.id)))
     return answer(cursors.page(url, request, items, str(page.after) if page.after else ""))
+
+
+def _held(request: ApiRequest, infos: Columns) -> tuple[Any, ...]:
+    """Return the rules that the address asks for.
+
+    Raises errors.Invalid (field `filter`) when they are none, or can't be used with these columns.
+    """
+    written = request.query.get("filter")
+    if not written:
+        return ()
+    try:
+        formula = formulas.from_names(json.loads(written), infos)
+        return () if holds_nothing(formula) else (check(formula, infos, request.workflow.time_zone),)
+    except (ValueError, RecursionError) as error:
+        message = 'Write the rules in JSON, such as {"all": [{"column": "mark", "op": "is_null"}]}.'
+        raise errors.Invalid(message, {"filter": message}) from error
+    except errors.Invalid as error:
+        raise errors.Invalid(error.message, {"filter": error.message}) from error
 
 
 def _key(request: ApiRequest, columns: Sequence[Column], written: str) -> tuple[Column, Any]:

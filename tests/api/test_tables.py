@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -377,6 +379,37 @@ def test_a_formula_that_does_not_fit_is_told_by_field(api: Program, table: str) 
     assert len(api.get(f"{table}/columns").json["items"]) == 5
 
 
+def test_a_column_has_a_place_and_a_time_in_which_learners_are_asked(api: Program, table: str) -> None:
+    times = {"active_from": "2026-03-02T12:00:00+00:00", "active_until": "2026-04-02T12:00:00+00:00"}
+    made = api.send("POST", f"{table}/columns", {"name": "n", "type": "text", "position": 2, **times}).json
+    assert made.items() >= {"position": 2, "in_charts": True, **times}.items()
+    one = f"{table}/columns/{made['id']}"
+    changed = api.send("PATCH", one, {"active_until": None, "in_charts": False}).json
+    assert changed == made | {"active_until": None, "in_charts": False}
+    assert api.send("PATCH", one, {"active_from": "soon"}).problems().keys() == {"active_from"}
+    late = {"active_until": "2026-03-01T12:00:00+00:00"}
+    assert api.send("PATCH", one, late).problems().keys() == {"active_until"}
+    formula = {"op": "sum", "columns": ["mark"]}
+    total = api.send("POST", f"{table}/columns", {"name": "t", "formula": formula, "position": 1, **times}).json
+    assert total.items() >= {"position": 1, **times}.items()
+
+
+def test_rows_are_filtered_and_searched_inside_of_a_view(api: Program, table: str) -> None:
+    def found(**query: str) -> list[int]:
+        return [row["sid"] for row in api.get(f"{table}/rows?{urlencode(query)}").json["items"]]
+
+    missing = json.dumps({"all": [{"column": "mark", "op": "is_null"}]})
+    assert found(filter=missing) == [2]
+    assert found(search="ADA") == [1]
+    view = api.send("POST", f"{table}/views", {"name": "Marked", "columns": ["sid"], "filter": {
+        "all": [{"column": "mark", "op": "is_not_null"}]}}).json["id"]  # fmt: skip
+    assert found(view=view) == [1]
+    assert found(view=view, filter=missing) == []
+    for wrong in ("{", "5", '{"all": [{"column": "x", "op": "is_null"}]}', '{"all": [{"column": "mark", "op": "y"}]}'):
+        answer = api.get(f"{table}/rows?{urlencode({'filter': wrong})}")
+        assert answer.problems().keys() == {"filter"}, wrong
+
+
 # -- views
 
 LATE = {
@@ -409,7 +442,8 @@ WRONG_VIEWS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "an unknown column to sort by": ({"name": "x", "sort": [{"column": "?"}]}, "sort", "There is no column"),
     "a rule that makes no sense": (
-        {"name": "x", "filter": {"all": [{"column": "mark", "op": "less", "value": "many"}]}}, "rule 1", "many",
+        {"name": "x", "filter": {"all": [{"column": "mark", "op": "less", "value": "many"}]}}, "rule 1",
+        "type a number",
     ),
     "no formula": ({"name": "x", "filter": {"every": []}}, "formula", "can't be read"),
 }  # fmt: skip

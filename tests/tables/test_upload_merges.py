@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from chalicelib import errors
 from chalicelib.accounts.models import User
+from chalicelib.audit.models import Event
 from chalicelib.tables import queries, store
 from chalicelib.tables.history import versions
 from chalicelib.tables.models import Column
@@ -226,6 +227,8 @@ def test_a_new_column_takes_no_name_that_texts_know_already(
         add("k,semester\n1,2\n")
     assert refused.value.fields == {"name-2": told}
     add("k,v\n1,2\n")
+    logged = session.scalars(select(Event.detail).where(Event.type == "data_uploaded")).one()
+    assert (logged["types"], logged["keys"]) == ({"k": "integer", "v": "integer"}, ["k"])
     make_condition(session, make_action(session, workflow, "<p>Hi</p>"), "low", {"all": []})
     with pytest.raises(errors.Invalid) as refused:
         add("k,v,semester,low\n1,2,3,4\n")

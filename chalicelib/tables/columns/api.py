@@ -35,12 +35,16 @@ from chalicelib.workflows.api import accepted
 LIST = "/api/v2/workflows/{workflow_id}/columns"
 ONE = LIST + "/{column_id}"
 ALLOWED = {"type": ["array", "null"], "items": {"type": ["string", "number"]}}
+#: When learners are asked for it in surveys.
+MOMENT = {"type": ["string", "null"]}
 NEW = schemas.fields(
     {"name": schemas.TEXT}, type={"type": "string", "enum": list(TYPES)}, description=schemas.TEXT,
     allowed_values=ALLOWED, initial={"type": ["string", "number", "boolean", "null"]}, formula=api_formulas.FORMULA,
+    position=schemas.WHOLE, active_from=MOMENT, active_until=MOMENT,
 )  # fmt: skip
 CHANGE = schemas.fields(
-    name=schemas.TEXT, description=schemas.TEXT, key=schemas.YES_NO, position=schemas.WHOLE, allowed_values=ALLOWED
+    name=schemas.TEXT, description=schemas.TEXT, key=schemas.YES_NO, position=schemas.WHOLE, allowed_values=ALLOWED,
+    active_from=MOMENT, active_until=MOMENT, in_charts=schemas.YES_NO,
 )  # fmt: skip
 #: What another type can mean: texts can be read as numbers or dates in more than one way.
 CHOICES = sorted({choice for choices in retype.CHOICES.values() for choice in choices})
@@ -51,10 +55,11 @@ _FIGURES = (
     "present", "missing", "distinct", "lowest", "q1", "median", "q3", "highest", "mean", "deviation", "mode",
 )  # fmt: skip
 #: What the page's fields are called here.
+_MOMENTS = ("active_from", "active_until")
 _FIELDS = {"is_key": "key", "allowed": "allowed_values"}
 EXAMPLE = {
     "id": 31, "name": "mark", "type": "double", "key": False, "position": 3, "description": "", "allowed_values": None,
-    "formula": None,
+    "formula": None, "active_from": None, "active_until": None, "in_charts": True,
 }  # fmt: skip
 
 
@@ -63,6 +68,8 @@ def _shown(request: ApiRequest, column: Column) -> dict[str, Any]:
         "id": column.id, "name": column.name, "type": column.type, "key": column.is_key, "position": column.position,
         "description": column.description, "allowed_values": column.allowed_values,
         "formula": api_formulas.shown(column, queries.columns(request.session, request.workflow.id)),
+        "active_from": values.shown(column.active_from), "active_until": values.shown(column.active_until),
+        "in_charts": column.in_charts,
     }  # fmt: skip
 
 
@@ -92,7 +99,10 @@ def create_column(request: ApiRequest) -> Answer:
             cells.check(initial, draft, zone, "initial")
     except ValueError as error:
         raise errors.Invalid(f"The first value does not fit: {error}.", {"initial": f"{error}."}) from error
-    details = Details(sent["name"], sent["type"], sent.get("description", ""), allowed=allowed)
+    details = Details(
+        sent["name"], sent["type"], sent.get("description", ""), sent.get("position", 0),
+        _moment(sent, "active_from", zone), _moment(sent, "active_until", zone), allowed,
+    )  # fmt: skip
     made = create.add(request.session, request.workflow, request.user.id, details, initial)
     request.session.flush()
     return answer(_shown(request, made), 201)
@@ -104,9 +114,20 @@ def _create_computed(request: ApiRequest) -> Answer:
         message = "The formula says what the column holds."
         raise errors.Invalid(message, dict.fromkeys(sorted(too_much), message))
     form = api_formulas.form(sent["formula"], queries.columns(request.session, request.workflow.id))
-    form |= {"name": [sent["name"]], "description": [sent.get("description", "")]}
+    form |= {name: [str(sent.get(name) or "")] for name in ("name", "description", "position", *_MOMENTS)}
     with api_formulas.named():
         return _made(request, changes.FORMULA, form, 201)
+
+
+def _moment(sent: dict[str, Any], name: str, zone: ZoneInfo) -> Any:
+    """Return a moment that was sent; None for none.
+
+    Raises errors.Invalid when it can't be read.
+    """
+    try:
+        return values.parsed(sent.get(name) or None, "datetime", zone)
+    except ValueError as error:
+        raise errors.Invalid(f"“{name}” can’t be read: {error}.", {name: f"{error}."}) from error
 
 
 def _allowed(sent: list[Any] | None, column_type: str, zone: ZoneInfo) -> list[Any] | None:
@@ -133,9 +154,11 @@ def change_column(request: ApiRequest, column_id: int) -> Answer:
     wanted = replace(
         now, name=sent.get("name", now.name), description=sent.get("description", now.description),
         is_key=sent.get("key", now.is_key), position=sent.get("position", now.position),
+        in_charts=sent.get("in_charts", now.in_charts),
     )  # fmt: skip
+    zone = ZoneInfo(request.workflow.time_zone)
+    wanted = replace(wanted, **{name: _moment(sent, name, zone) for name in _MOMENTS if name in sent})
     if "allowed_values" in sent:
-        zone = ZoneInfo(request.workflow.time_zone)
         wanted = replace(wanted, allowed=_allowed(sent["allowed_values"], column.type, zone))
     try:
         settings.change(request.session, request.workflow, request.user.id, column, wanted)

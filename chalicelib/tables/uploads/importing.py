@@ -124,6 +124,7 @@ def _first(session: Session, workflow: Workflow, upload: Upload, plan: Plan) -> 
     audit.record(
         session, "data_uploaded", workflow_id=workflow.id, user_id=upload.user_id, name=upload.filename,
         source=upload.source, rows=rows, columns=len(ids),
+        types={wanted.name: wanted.type for wanted in plan.columns},
         keys=[key.name for key in keys], version=version.id,
     )  # fmt: skip
     return {"rows": rows, "columns": len(ids), "version": version.id}
