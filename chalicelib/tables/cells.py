@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -92,7 +93,9 @@ def read(typed: str, column: Column, zone: ZoneInfo, *, field: str = "value") ->
             raise _refused(field, "This column tells learners apart, so it can't be empty.")
         return None
     try:
-        value = typed if column.type == "text" else operands.read(typed, column.type, zone)
+        value = (
+            unicodedata.normalize("NFC", typed) if column.type == "text" else operands.read(typed, column.type, zone)
+        )
     except ValueError as error:
         words = str(error)
         raise _refused(field, f"{words[0].upper()}{words[1:]}.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -54,7 +55,7 @@ def parsed(value: Any, kind: str, zone: ZoneInfo) -> Any:
     if kind == "boolean" and isinstance(value, bool):
         return value
     if kind == "text" and isinstance(value, str):
-        return value
+        return unicodedata.normalize("NFC", value)
     raise ValueError(f"this must be {_KINDS.get(kind, 'a time, such as 2026-03-31T14:30:00Z')}, or null")
 
 

@@ -305,6 +305,11 @@ def test_columns_are_added_renamed_and_deleted(api: Program, table: str) -> None
     assert api.send("POST", f"{table}/columns", {"name": "n", "type": "integer", "initial": "x"}).problems()
 
 
+def test_texts_are_stored_with_their_accents_composed(api: Program, table: str) -> None:
+    api.send("PATCH", f"{table}/rows/1", {"values": {"name": "Jose\u0301"}})
+    assert api.get(f"{table}/rows/1").json["name"] == "Jos\u00e9"
+
+
 def test_a_column_gets_a_list_of_values_another_type_a_copy_and_figures(api: Program, table: str) -> None:
     made = api.send("POST", f"{table}/columns", {"name": "level", "type": "text", "initial": "7"}).json
     one = f"{table}/columns/{made['id']}"

@@ -218,6 +218,13 @@ def test_a_list_of_allowed_values_is_kept(add: Callable[..., Any], session: Sess
         add("k,grade\n1,D\n")
 
 
+def test_an_accent_beside_its_letter_makes_no_other_learner(add: Callable[..., Any], rows: Callable[[], Rows]) -> None:
+    add("k,v\nJos\u00e9,1\n\uac00,2\n")
+    result = add("k,v\nJose\u0301,3\n\u1100\u1161,4\n", how="outer")
+    assert (result["matched"], result["new"]) == (2, 0)
+    assert rows() == [("Jos\u00e9", 3), ("\uac00", 4)]
+
+
 def test_a_new_column_takes_no_name_that_texts_know_already(
     add: Callable[..., Any], session: Session, user: User, workflow: Workflow
 ) -> None:

@@ -27,6 +27,10 @@ BLOCK = 1 << 20
 MAX_TITLES = 5
 #: Written with the apostrophe first, which is what the search then jumps to.
 _GUARD = re.compile(rb"'(?=[=+@\t\r\n-]|\xef\xbc)")
+#: How accents that stand beside their letter begin in UTF-8, and so the parts of Korean and Japanese ones.
+_APART = (
+    b"\xcc", b"\xcd", b"\xe1\x84", b"\xe1\x85", b"\xe1\x86", b"\xe1\x87", b"\xe3\x82\x99", b"\xe3\x82\x9a",
+)  # fmt: skip
 SHOWN_PROBLEMS = 5
 
 
@@ -172,6 +176,17 @@ def may_be_guarded(path: Path, start: int) -> bool:
         stream.seek(start)
         while block := stream.read(BLOCK):
             if _GUARD.search(block + stream.readline()):
+                return True
+    return False
+
+
+def may_be_apart(path: Path, start: int) -> bool:
+    """Tell whether a letter and its accent may be two characters somewhere."""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        while block := stream.read(BLOCK):
+            block += stream.readline()
+            if not block.isascii() and any(mark in block for mark in _APART):
                 return True
     return False
 

@@ -92,6 +92,8 @@ def read(
     if layout.may_be_guarded(source.path, source.start) and (count := staging.unguard(session, upload_id, len(found))):
         texts = "1 text" if count == 1 else f"{count:,} texts"
         source.repairs.append(f"The apostrophe that guards texts beginning with =, +, - or @ was taken off {texts}.")
+    if layout.may_be_apart(source.path, source.start):
+        staging.compose(session, upload_id, len(found))
     if options.missing:
         staging.empty_words(session, upload_id, len(found), options.missing)
     samples = staging.samples(session, upload_id, len(found))
