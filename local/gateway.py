@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from chalice.local import LocalChalice
 
+from infrastructure.deploy import error_pages
+
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 TIME_LIMIT_SECONDS = 29.0
@@ -73,18 +75,18 @@ class Gateway:
         method = method.upper()
         found = self.match(method, url.path.rstrip("/") or "/")
         if found is None:
-            return _plain(403, '{"message": "Missing Authentication Token"}')
+            return _refused("MISSING_AUTHENTICATION_TOKEN", headers)
         if len(body) > MAX_REQUEST_BYTES:
-            return _plain(413, '{"message": "Request Too Long"}')
+            return _refused("REQUEST_TOO_LARGE", headers)
         event = _event(self.app, method, url.path, url.query, *found, headers, body, address)
         if event["body"] is not None and len(event["body"]) > MAX_PAYLOAD_BYTES:
-            return _plain(413, '{"message": "Request Too Long"}')
+            return _refused("REQUEST_TOO_LARGE", headers)
         began = time.monotonic()
         answer = self.app(event, Context())
         seconds = time.monotonic() - began
         if seconds > TIME_LIMIT_SECONDS:
             log.warning("%s %s took %.1f s; the cloud's gateway gives up after 29 s", method, url.path, seconds)
-            return _plain(504, '{"message": "Endpoint request timed out"}')
+            return _refused("INTEGRATION_TIMEOUT", headers)
         return self._finish(answer, url.path)
 
     @staticmethod
@@ -92,7 +94,7 @@ class Gateway:
         content = answer.get("body") or ""
         if len(content) > MAX_PAYLOAD_BYTES:
             log.warning("the answer of %s has %d bytes; Lambda allows 6 MB", path, len(content))
-            return _plain(502, '{"message": "Internal server error"}')
+            return 502, [("Content-Type", "application/json")], b'{"message": "Internal server error"}'
         pairs = [(name, str(value)) for name, value in answer.get("headers", {}).items()]
         pairs += [(name, str(v)) for name, values in answer.get("multiValueHeaders", {}).items() for v in values]
         raw = base64.b64decode(content) if answer.get("isBase64Encoded") else content.encode()
@@ -101,7 +103,7 @@ class Gateway:
     def wsgi(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Serve under a WSGI server that gives the raw path as REQUEST_URI, such as waitress."""
         if int(environ.get("CONTENT_LENGTH") or 0) > MAX_REQUEST_BYTES:
-            status, pairs, raw = _plain(413, '{"message": "Request Too Long"}')
+            status, pairs, raw = _refused("REQUEST_TOO_LARGE", _headers(environ))
         else:
             status, pairs, raw = self.handle(
                 environ["REQUEST_METHOD"], environ["REQUEST_URI"], _headers(environ),
@@ -166,8 +168,13 @@ def _headers(environ: dict[str, Any]) -> Headers:
     return headers
 
 
-def _plain(status: int, body: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    return status, [("Content-Type", "application/json")], body.encode()
+def _refused(kind: str, headers: Headers) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return what the gateway answers by itself: a page where one is asked for, else JSON."""
+    status, title, advice = error_pages.PAGES[kind]
+    accepted = ",".join(value for name, values in headers.items() if name.lower() == "accept" for value in values)
+    is_page = "text/html" in accepted
+    body = error_pages.page(title, advice) if is_page else error_pages.line(title, advice)
+    return status or 400, [("Content-Type", "text/html" if is_page else "application/json")], body.encode()
 
 
 def serve(gateway: Callable[..., Any], port: int, threads: int = 8) -> Any:

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
-from infrastructure.deploy import state
+from infrastructure.deploy import error_pages, state
 from infrastructure.deploy.cloud import Cloud
-
-#: Answers of the gateway itself, before any of our code: status and what a person is told.
-PAGES = {
-    "MISSING_AUTHENTICATION_TOKEN": (404, "There is no such page", "Perhaps the link is incomplete."),
-    "RESOURCE_NOT_FOUND": (404, "There is no such page", "Perhaps the link is incomplete."),
-    "REQUEST_TOO_LARGE": (
-        413,
-        "That is too large",
-        "At most 10 MB can be sent with a form; upload files on their page.",
-    ),
-    "UNSUPPORTED_MEDIA_TYPE": (415, "This can't be read", "Please send the form from its page."),
-    "THROTTLED": (429, "Too many requests at once", "Please try again in a moment."),
-    "QUOTA_EXCEEDED": (429, "Too many requests at once", "Please try again in a moment."),
-    "INTEGRATION_TIMEOUT": (504, "This took too long", "Please try again. What you typed is still on the page before."),
-    "DEFAULT_4XX": (None, "This can't be done", "Please go back and try again."),
-    "DEFAULT_5XX": (None, "Something went wrong", "Please try again in a moment."),
-}
 
 
 def report_failures_one_by_one(cloud: Cloud) -> None:
@@ -37,26 +19,18 @@ def report_failures_one_by_one(cloud: Cloud) -> None:
 def give_error_pages(cloud: Cloud, api: str) -> None:
     """Replace the gateway's JSON by pages for people, and publish them."""
     gateway = cloud.client("apigateway")
-    for kind, (status, title, advice) in PAGES.items():
+    for kind, (status, title, advice) in error_pages.PAGES.items():
         gateway.put_gateway_response(
             restApiId=api,
             responseType=kind,
             **({"statusCode": str(status)} if status else {}),
             responseParameters={"gatewayresponse.header.Cache-Control": "'no-store'"},
             responseTemplates={
-                "text/html": _page(title, advice),
-                "application/json": '{"message": "' + title + ". " + advice + '"}',
+                "text/html": error_pages.page(title, advice),
+                "application/json": error_pages.line(title, advice),
             },
         )
     gateway.create_deployment(restApiId=api, stageName=cloud.stage, description="Error pages")
-
-
-def _page(title: str, advice: str) -> str:
-    title, advice = html.escape(title), html.escape(advice)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{title} – OnTask</title><h1>{title}</h1><p>{advice}</p></html>"
-    )
 
 
 def tell_address(cloud: Cloud, base_url: str) -> int:

@@ -66,7 +66,9 @@ def test_a_greedy_path_takes_the_rest(gateway: Gateway) -> None:
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("DELETE", "/echo/x")])
 def test_unknown_paths_and_methods_are_answered_by_the_gateway(gateway: Gateway, method: str, path: str) -> None:
     status, _, body = gateway.handle(method, path, {})
-    assert (status, json.loads(body)) == (403, {"message": "Missing Authentication Token"})
+    assert status == 404
+    assert "There is no such page" in json.loads(body)["message"]
+    assert b"<h1>There is no such page</h1>" in gateway.handle(method, path, {"Accept": ["text/html,*/*"]})[2]
 
 
 def test_pictures_arrive_as_bytes(gateway: Gateway) -> None:
