@@ -40,6 +40,7 @@ def scope(*, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Iter
         with session:
             _begin(session, statement_timeout_seconds)
             yield session
+            session.flush()  # what fails does so before an alarm is set for it
             _run(session, "before_commit")
             session.flush()
             is_committing = True
