@@ -75,6 +75,9 @@ class Settings:
     event_days: Annotated[int, "Days for which events of the log are kept; then they go to the bucket. 0: for ever"] = (
         730
     )
+    count_opens: Annotated[bool, "Whether senders may count who opens their mails"] = True
+    count_clicks: Annotated[bool, "Whether senders may count who follows a link"] = True
+    privacy_notice: Annotated[str, "A sentence at the end of mails in which opens or clicks are counted"] = ""
     google_sheets_url: Annotated[str, "Where Google Sheets are fetched from"] = "https://docs.google.com"
     min_repeat_minutes: Annotated[int, "Minutes that must lie between two times of a repeated sending"] = 15
     push_hosts: Annotated[str, "Hosts in private networks that JSON may be sent to: a.example,b.example"] = ""

@@ -5,6 +5,7 @@ Python's own classes take half a millisecond a mail, as long as handing it to SE
 
 from __future__ import annotations
 
+import html
 import re
 import secrets
 from base64 import encodebytes
@@ -106,6 +107,14 @@ def _in_copy(run: Run) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (tuple(run.cc), tuple(run.bcc)) if run.copies == EACH else ((), ())
 
 
+def _with_notice(mail: Rendered, *, is_counted: bool) -> tuple[str, str]:
+    """Return the text in HTML and plain; where something is counted, with the installation's word on privacy."""
+    notice = settings().privacy_notice
+    if not notice or not is_counted:
+        return mail.html, mail.text
+    return f"{mail.html}<p><small>{html.escape(notice)}</small></p>", f"{mail.text}\n\n{notice}"
+
+
 def compose(
     head: Head, mail: Rendered, recipient: str, message_id: int | None, files: Sequence[Attached] = ()
 ) -> Letter:  # fmt: skip
@@ -114,7 +123,7 @@ def compose(
     In safe mode it goes to the one safe address, without copies.
     """
     safe = settings().safe_mode_address
-    body = mail.html
+    body, plain = _with_notice(mail, is_counted=message_id is not None and (head.track_opens or head.track_clicks))
     if message_id is not None and head.track_clicks:
         body = links.with_tracked_links(body, message_id)
     if message_id is not None and head.track_opens:
@@ -139,7 +148,7 @@ def compose(
     lines.append(kind)
     parts = [
         "\r\n".join(lines).encode(),
-        _part(boundary, "plain", mail.text),
+        _part(boundary, "plain", plain),
         _part(boundary, "html", _PAGE.format(body)),
         f"\r\n--{boundary}--\r\n".encode(),
     ]

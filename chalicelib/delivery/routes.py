@@ -266,7 +266,8 @@ def _page(
     unfinished = drafts.unfinished(request.session, request.user.id, action.id) if is_new else []
     return render(
         "delivery/send.html", columns=columns, earliest=f"{soon:%Y-%m-%dT%H:%M}",
-        counters=found.counters,
+        counters=found.counters, may_count_opens=settings().count_opens,
+        may_count_clicks=settings().count_clicks, privacy_notice=settings().privacy_notice,
         max_files=attachments.MAX_FILES, max_bytes=attachments.max_bytes(),
         even_so=request.query.checked("even_so"),
         attributes=[one["name"] for one in found.attributes], sender=settings().mail_from,

@@ -219,7 +219,7 @@ def _live(request: Request, run: models.Run) -> dict[str, Any]:
     return {
         "run": run, "totals": totals, "is_push": lanes.is_push(run.lane),
         "files": report_files.names(run.details.get("files", [])),
-        "can_send": _can_send(request), "run_state": words.RUN_STATES[run.state],
+        "can_send": _can_send(request), "run_state": words.run_state(run.state, totals.errors),
         "action_name": reports.action_name(request.session, run.action_id),
         "who": queries.who_began(request.session, run),
         "size": size, "may_export": WorkflowRole(request.role).covers(exchange.MAY_EXPORT),

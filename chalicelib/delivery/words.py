@@ -16,6 +16,12 @@ RUN_STATES: dict[str, tuple[str, str]] = {
     models.FAILED: ("Failed", "bad"),
 }
 
+
+def run_state(state: str, errors: int) -> tuple[str, str]:
+    """Return the name and colour of a run's state; `errors` messages did not reach anybody, as far as is known."""
+    return ("Finished with errors", "warn") if state == models.DONE and errors else RUN_STATES[state]
+
+
 #: The state of one mail: its name, the colour of its pill, and what it means.
 MESSAGE_STATES: dict[str, tuple[str, str, str]] = {
     models.HELD: ("Waiting", "", "The time to undo is not over."),

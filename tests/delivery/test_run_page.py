@@ -194,7 +194,9 @@ def test_failed_mails_are_queued_again(session: Session, client: Browser, run: R
     become(session, run, models.FAILED, mails(session, run)[:3], reason="Illegal address", sent_at=None)
     run.state = models.DONE
     session.flush()
-    assert "Retry 3 failed mails" in client.get(path(run)).body
+    page = client.get(path(run))
+    assert "Finished with errors" in page.body
+    assert "Retry 3 failed mails" in page.body
     assert "3 mails queued again" in client.follow(client.post(path(run, "/retry"))).body
     session.expire_all()
     assert [message.state for message in mails(session, run)[:4]] == [models.QUEUED] * 3 + [models.SENT]

@@ -14,6 +14,7 @@ from chalicelib import database
 from chalicelib.delivery import links, suppression
 from chalicelib.delivery.models import Message, OptOut, Suppression
 from chalicelib.delivery.tracking import PIXEL
+from chalicelib.settings import settings
 from tests.conftest import Browser, Outside, Page
 from tests.delivery.cloud import Cloud, FakeSes, states
 from tests.delivery.conftest import MakeCourse
@@ -48,6 +49,25 @@ def address_in(body: str, pattern: str) -> str:
     found = re.search(pattern, body)
     assert found, body
     return path_of(found[1])
+
+
+def test_administrators_can_forbid_counting_and_have_it_told(
+    make_course: MakeCourse, cloud: Cloud, ses: FakeSes
+) -> None:
+    course = make_course(1, text=TEXT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COUNT_OPENS", "no")
+        patch.setenv("PRIVACY_NOTICE", "Who follows a link & when is counted.")
+        settings.cache_clear()
+        course.confirm(track_opens=True, track_clicks=True)
+        cloud.run(hours=1 / 60)
+    settings.cache_clear()
+    mime = email.message_from_bytes(ses.accepted[0]["Content"]["Raw"]["Data"])
+    plain, page = [part.get_payload(decode=True).decode() for part in mime.get_payload()]  # type: ignore[union-attr]
+    assert "<img" not in page
+    assert address_in(page, r'<a href="(http://127[^"]+)"')
+    assert "Who follows a link &amp; when is counted." in page
+    assert plain.rstrip().endswith("Who follows a link & when is counted.")
 
 
 def test_an_opened_mail_is_counted_by_its_pixel(

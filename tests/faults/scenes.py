@@ -239,13 +239,14 @@ class Scene:
         taken, sheet = self.accepted(), self.sheet()
         everybody = {f"s{n}@uni.example" for n in range(1, LEARNERS + 1)}
         assert set(taken.values()) == {1}, [pair for pair in taken.items() if pair[1] > 1]
-        assert (run_state(self.run_id), sheet.state, sheet.total) == ("done", "Finished", LEARNERS)
+        unknown = self.learners_in("unknown")
+        said = "Finished with errors" if unknown else "Finished"
+        assert (run_state(self.run_id), sheet.state, sheet.total) == ("done", said, LEARNERS)
         if has_events:
             assert taken.keys() == everybody
             assert states(self.run_id) == {"delivered": LEARNERS}
             assert (sheet["Sent"], sheet["Delivered"], sheet["in doubt"]) == (LEARNERS, LEARNERS, 0)
             return
-        unknown = self.learners_in("unknown")
         assert everybody - taken.keys() <= unknown
         assert len(unknown) <= MAX_MESSAGES * kills
         assert (sheet["Sent"], sheet["in doubt"]) == (LEARNERS - len(unknown), len(unknown))

@@ -110,6 +110,11 @@ class Totals:
         return self.queued + self.sending + self.in_doubt + self.sent + self.failed + self.cancelled + self.unknown
 
     @property
+    def errors(self) -> int:
+        """Messages that did not reach anybody, or of which that will never be known."""
+        return self.failed + self.bounced + self.unknown
+
+    @property
     def finished(self) -> int:
         """Messages that wait for nothing any more."""
         return self.sent + self.failed + self.cancelled + self.unknown
