@@ -8,7 +8,7 @@ from chalicelib import errors
 from chalicelib.actions.kinds import Kind
 from chalicelib.actions.rubrics import queries as rubrics
 from chalicelib.actions.rubrics import unknown
-from chalicelib.delivery import attachments, forms, queries, service
+from chalicelib.delivery import attachments, checks, forms, queries, service
 from chalicelib.delivery.audience import Audience
 from chalicelib.delivery.forms import SendForm
 from chalicelib.delivery.models import BAD, DUPLICATE, EMPTY, Run
@@ -46,7 +46,7 @@ def check(request: Request, action: Sendable, found: Sources, form: SendForm) ->
     Raises errors.Invalid with a message for each that can't stay.
     """
     del action
-    service.check(found, order(request, form))
+    checks.check(found, order(request, form))
 
 
 def audience(request: Request, action: Sendable, found: Sources, form: SendForm) -> Audience | None:

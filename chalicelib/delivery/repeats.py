@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chalicelib import database, errors
 from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import KINDS, Channel, Kind
-from chalicelib.delivery import lanes, queries, service, sources, wakeups
+from chalicelib.delivery import checks, lanes, queries, service, sources, wakeups
 from chalicelib.delivery.models import CANCELLED, FAILED, Run
 from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.push import service as pushing
@@ -95,7 +95,7 @@ def order_of(found: sources.Sources, stage: Stage) -> Order:
 def _stored_mail(
     _session: Session, _workflow: Workflow, action: Sendable, found: sources.Sources, order: SendOrder
 ) -> SendOrder:  # fmt: skip
-    service.check(found, order)
+    checks.check(found, order)
     if not action.text.strip():
         raise errors.Invalid(service.NOTHING_WRITTEN)
     # Nobody is there to decide about a bad address each time.
@@ -159,7 +159,7 @@ def _begin(session: Session, doing: Doing) -> Outcome:
     try:
         with session.begin_nested():  # what is refused leaves nothing behind
             run = _SENDINGS[stage.kind].confirm(session, user_id, workflow, action, order)
-    except service.Nobody:
+    except checks.Nobody:
         return Outcome(occurrences.DONE, NOBODY)
     except errors.Invalid as error:
         reason = " ".join(dict.fromkeys([error.message, *error.fields.values()]))
@@ -173,7 +173,7 @@ def _of_moment(session: Session, order: Order, schedule_id: int, token: str) -> 
         return replace(order, schedule_id=schedule_id, form_token=token)
     if isinstance(order, ReportOrder):
         return replace(order, schedule_id=schedule_id, token=token)
-    if order.opens_column == service.NEW and (made := _opens_column(session, schedule_id)):
+    if order.opens_column == checks.NEW and (made := _opens_column(session, schedule_id)):
         order = replace(order, opens_column=made)
     return replace(order, schedule_id=schedule_id, token=token)
 

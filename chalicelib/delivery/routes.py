@@ -14,6 +14,7 @@ from chalicelib.actions import service as actions
 from chalicelib.actions.kinds import SWITCHED_OFF, Kind, offered
 from chalicelib.delivery import (
     attachments,
+    checks,
     choosing,
     drafts,
     forms,
@@ -319,7 +320,7 @@ def _receipt(request: Request, action: Sendable, found: sources.Sources, form: S
         "is_kept": request.method == "POST" or bool(request.query.get("draft")),
         "can_send": WorkflowRole(request.role).covers(WorkflowRole.SENDER),
         **repeat_forms.shown(form.repeat, request.user.time_zone), **shown,
-        "asks_number": form.when == "now" and service.asks_number(shown["count"] or 0),
+        "asks_number": form.when == "now" and checks.asks_number(shown["count"] or 0),
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib import errors
-from chalicelib.delivery import repeats, service
+from chalicelib.delivery import checks, repeats
 from chalicelib.delivery.order import Sendable, SendOrder, split_addresses
 from chalicelib.delivery.push.service import PushOrder
 from chalicelib.delivery.repeats import Order
@@ -61,7 +61,7 @@ def _mail(found: Sources, sent: Mapping[str, Any]) -> SendOrder:
         from_name=sent.get("from_name", ""), reply_to=sent.get("reply_to", ""), cc=_list(sent, "cc"),
         bcc=_list(sent, "bcc"), track_opens=sent.get("track_opens", False),
         track_clicks=sent.get("track_clicks", False), leave_out_duplicates=sent.get("leave_out_duplicates", True),
-        opens_column=service.NEW if opens == service.NEW else str(column(found, opens, "opens_column") or ""),
+        opens_column=checks.NEW if opens == checks.NEW else str(column(found, opens, "opens_column") or ""),
         only_new=sent.get("only_new", True), left_out=tuple(sent.get("left_out", ())),
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,15 +13,12 @@ from chalicelib import clock, errors, logs
 from chalicelib.accounts.models import User
 from chalicelib.actions.kinds import SWITCHED_OFF, offered
 from chalicelib.audit import service as audit
-from chalicelib.delivery import attachments, details, plan, sources, throttle, wakeups
-from chalicelib.delivery.audience import Audience, only_new
+from chalicelib.delivery import checks, details, plan, sources, throttle, wakeups
 from chalicelib.delivery.models import (
-    BAD,
     BY_LANE,
     BY_USER,
     CANCELLED,
     DONE,
-    EMPTY,
     FAILED,
     HELD,
     MAIL,
@@ -38,7 +34,7 @@ from chalicelib.delivery.models import (
     Run,
     wants_none,
 )  # fmt: skip
-from chalicelib.delivery.order import MAX_COPIES, Sendable, SendOrder, bad_addresses, is_address
+from chalicelib.delivery.order import Sendable, SendOrder
 from chalicelib.delivery.render import Renderer
 from chalicelib.schedules import service as schedules
 from chalicelib.settings import settings
@@ -46,16 +42,9 @@ from chalicelib.tables import service as tables
 from chalicelib.workflows.models import Workflow
 
 PLAN, TEST = "delivery.plan", "delivery.test"
-#: The choice "make a new column for the opens".
-NEW = "new"
-MAX_NAME_LENGTH = 200
 #: So many messages are written within the request, in about a second; the rows of larger runs are read by a job.
 PLANNED_AT_ONCE = 10_000
 NOTHING_WRITTEN = "The message is empty. Write it first."
-
-
-class Nobody(errors.Invalid):
-    """Raised when a run would have no recipient."""
 
 
 def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable, order: SendOrder) -> Run:
@@ -66,13 +55,13 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
     if known := confirmed(session, workflow.id, order.token):
         return known
     found = sources.read(session, workflow.id, action.id)
-    check(found, order)
+    checks.check(found, order)
     subject = sources.subject_by_ids(found, order.subject)
     if not action.text.strip():
         raise errors.Invalid(NOTHING_WRITTEN)
     draft = sources.DraftText(found, subject, action.text, workflow.time_zone, details.of(session, action, found))
     Renderer(draft)  # says now what could not be written later
-    count = _check_audience(session, workflow, found, action, order, draft)
+    count = checks.audience(session, workflow, found, action, order, draft)
     now = clock.now()
     run = Run(
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.token or None, kind=action.kind,
@@ -84,7 +73,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
         bcc=list(order.bcc), cost=order.cost,
         track_opens=order.track_opens and settings().count_opens,
         track_clicks=order.track_clicks and settings().count_clicks, skip_rows=list(order.skip_rows),
-        leave_out_duplicates=order.leave_out_duplicates, needs_opens_column=order.opens_column == NEW,
+        leave_out_duplicates=order.leave_out_duplicates, needs_opens_column=order.opens_column == checks.NEW,
         opens_column_id=int(order.opens_column) if order.opens_column.isdigit() else None, due_at=order.due_at,
         release_at=order.due_at or now + timedelta(seconds=settings().undo_seconds), created_at=now,
         correlation_id=logs.correlation_id(), schedule_id=order.schedule_id, only_new=order.only_new,
@@ -141,78 +130,6 @@ def defaults_of(run: Run, order: SendOrder) -> dict[str, Any]:
         "leave_out_duplicates": order.leave_out_duplicates, "exclude": order.exclude, "also": list(order.also),
         "copies": order.copies, "wants_snapshot": order.wants_snapshot,
     }  # fmt: skip
-
-
-def check(found: sources.Sources, order: SendOrder) -> None:
-    """Check a form against the workflow.
-
-    Raises errors.Invalid with every field that is wrong.
-    """
-    problems: dict[str, str] = {}
-    if order.to_column_id not in found.columns:
-        problems["to_column_id"] = "Choose the column that holds the e-mail addresses."
-    if len(order.from_name) > MAX_NAME_LENGTH:
-        problems["from_name"] = f"Use at most {MAX_NAME_LENGTH} characters."
-    if order.reply_to.strip() and not is_address(order.reply_to.strip()):
-        problems["reply_to"] = "This is not an e-mail address."
-    for name, addresses in (("cc", order.cc), ("bcc", order.bcc)):
-        if bad := bad_addresses(addresses):
-            problems[name] = "Not an e-mail address: " + ", ".join(bad)
-    if len(order.cc) + len(order.bcc) > MAX_COPIES:
-        problems["cc"] = f"A mail can have at most {MAX_COPIES} copies."
-    if problem := attachments.check(order.attached):
-        problems["files"] = problem
-    if order.opens_column not in {"", NEW, *(str(column.id) for column in found.counters)}:
-        problems["opens_column"] = "Choose a column that counts opens already, or a new one."
-    if order.due_at and order.due_at <= clock.now():
-        problems["due_at"] = "Choose a time that is still to come."
-    try:
-        sources.subject_by_ids(found, order.subject)
-    except errors.Invalid as error:
-        problems |= error.fields
-    if problems:
-        raise errors.Invalid("Some fields need another look.", problems)
-
-
-def _check_audience(
-    session: Session, workflow: Workflow, found: sources.Sources, action: Sendable, order: SendOrder,
-    draft: sources.DraftText,
-) -> int:  # fmt: skip
-    """Return how many get a mail."""
-    audience = Audience(
-        workflow_id=workflow.id, time_zone=workflow.time_zone, to_column_id=order.to_column_id,
-        columns=found.columns, filter=action.filter, skip_rows=order.skip_rows,
-        left_out=order.left_out, leave_out_duplicates=order.leave_out_duplicates,
-        not_reached_by=only_new(order, action.id), conditions=draft.conditions,
-        values=draft.value_ids, with_content=False,
-    )  # fmt: skip
-    counts = plan.tally(session, audience)
-    bad = counts.get(BAD, 0) + counts.get(EMPTY, 0)
-    if bad and not order.leave_out_bad:
-        what = f"{bad} learners have no usable address." if bad > 1 else "One learner has no usable address."
-        raise errors.Invalid(what, {"leave_out_bad": f"{what} Tick this to leave them out, or repair the table."})
-    if not counts.get("", 0) and not order.due_at:
-        raise Nobody("Nobody would get this message. Look at the filter and at who is left out.")
-    check_number(counts.get("", 0), order.expected, order.typed)
-    return counts.get("", 0)
-
-
-def check_number(count: int, expected: int | None, typed: str | None) -> None:
-    """Check that somebody knows how many messages leave: the number they saw, and where it is large the one they typed.
-
-    Raises errors.Invalid.
-    """
-    if expected is not None and expected != count:
-        saw = f"The number of messages is {count:,} by now; you saw {expected:,}. Look once more, then send."
-        raise errors.Invalid(saw)
-    if typed is not None and asks_number(count) and re.sub(r"\D", "", typed) != str(count):
-        what = f"Type {count} here: so many messages would leave."
-        raise errors.Invalid("This goes to many. Type their number to confirm it.", {"typed": what})
-
-
-def asks_number(count: int) -> bool:
-    """Tell whether so many messages are confirmed by typing their number."""
-    return 0 < settings().confirm_above < count
 
 
 def confirmed(session: Session, workflow_id: int, token: str) -> Run | None:

@@ -15,7 +15,7 @@ from chalicelib.actions.kinds import KINDS, Kind
 from chalicelib.actions.language import tables
 from chalicelib.actions.reports import rows as report_rows
 from chalicelib.actions.targets import Target
-from chalicelib.delivery import plan, service, sources
+from chalicelib.delivery import checks, plan, service, sources
 from chalicelib.delivery.audience import Audience, only_new, rows
 from chalicelib.delivery.models import HELD, PUSH, RANKS, SCHEDULED, Message, Run
 from chalicelib.delivery.order import Sendable
@@ -206,10 +206,10 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Pushable
     check(session, action, found, order)
     made = draft(session, workflow, action, order)
     if not made.count and not order.due_at:
-        raise service.Nobody("There is nobody to send an object for. Look at the filter and at who is left out.")
+        raise checks.Nobody("There is nobody to send an object for. Look at the filter and at who is left out.")
     if is_report(action) and made.samples[0].problem:
         raise errors.Invalid(made.samples[0].problem)
-    service.check_number(made.count, order.expected, order.typed)
+    checks.check_number(made.count, order.expected, order.typed)
     now = clock.now()
     run = Run(
         workflow_id=workflow.id, action_id=action.id, user_id=user_id, token=order.form_token or None,

@@ -22,7 +22,7 @@ from chalicelib.actions.language import tables
 from chalicelib.actions.language.syntax import Allowed
 from chalicelib.actions.reports import rows
 from chalicelib.aws import files as store
-from chalicelib.delivery import attachments, plan, service, snapshots, sources
+from chalicelib.delivery import attachments, checks, plan, service, snapshots, sources
 from chalicelib.delivery.models import HELD, MAIL, NOBODY, RANKS, SCHEDULED, SKIPPED, Message, Run, Suppression
 from chalicelib.delivery.order import MAX_COPIES, Sendable, bad_addresses, is_address
 from chalicelib.delivery.render import Rendered, Renderer
@@ -119,8 +119,8 @@ def check(session: Session, found: sources.Sources, order: ReportOrder) -> None:
             problems[name] = f"Gets no more mail, because it bounced, complained or asked for none: {', '.join(gone)}"
     if order.cost - 1 > MAX_COPIES:
         problems.setdefault("to", f"A mail can have at most {MAX_COPIES + 1} recipients, copies included.")
-    if len(order.from_name) > service.MAX_NAME_LENGTH:
-        problems["from_name"] = f"Use at most {service.MAX_NAME_LENGTH} characters."
+    if len(order.from_name) > checks.MAX_NAME_LENGTH:
+        problems["from_name"] = f"Use at most {checks.MAX_NAME_LENGTH} characters."
     if order.reply_to.strip() and not is_address(order.reply_to.strip()):
         problems["reply_to"] = "This is not an e-mail address."
     if order.due_at and order.due_at <= clock.now():
@@ -175,7 +175,7 @@ def confirm(session: Session, user_id: int, workflow: Workflow, action: Sendable
 def _check_draft(made: Draft, order: ReportOrder) -> None:
     if not made.learners and not order.send_empty:
         message = "The report is about nobody: its filter lets no learner through."
-        raise service.Nobody(message, {"send_empty": f"{message} Tick this to send it anyway."})
+        raise checks.Nobody(message, {"send_empty": f"{message} Tick this to send it anyway."})
     size = size_of(made.mail, [] if order.as_links else made.files, attachments.total(order.attached))
     if size > max_bytes():
         raise errors.Invalid(too_large(size), {"as_links": "Tick this: the files stay here, and the mail leads there."})
