@@ -28,7 +28,7 @@ lint: setup
 unit: setup
 	@echo "Running the tests …"
 	@.venv/bin/python -m local.browser
-	@.venv/bin/python -m pytest -n 2 --dist worksteal
+	@.venv/bin/python -m pytest -n 2 --dist worksteal --durations=30
 
 bench: setup ## Measure speed; prints a table and writes bench/results.json
 	@.venv/bin/python -m bench

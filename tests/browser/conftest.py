@@ -22,7 +22,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from sqlalchemy.orm import Session
 
 from chalicelib import database, signing
@@ -42,6 +42,10 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 
 #: For pages of a test's own; as strict as the product's.
 POLICY = "default-src 'self'; img-src 'self' data:"
+
+#: A machine with two cores that runs two tests at once may take its time.
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 
 NOTE_VIOLATIONS = """
 window.__violations = [];
@@ -208,7 +212,7 @@ def context(chromium: Chromium) -> Iterator[BrowserContext]:
     """A browser without cookies."""
     made = chromium.new_context(viewport=DESKTOP, reduced_motion="reduce")
     made.add_init_script(NOTE_VIOLATIONS)
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(PATIENCE_MS)
     yield made
     made.close()
 
