@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete
 
 from chalicelib import clock, database
-from chalicelib.accounts import once, repeats, sessions
+from chalicelib.accounts import once, passwords, repeats, sessions
 from chalicelib.actions import images
 from chalicelib.actions.surveys import answers
 from chalicelib.audit import retention
@@ -45,6 +45,7 @@ def tidy() -> None:
     with database.scope() as session:
         sessions.remove_expired(session)
         once.forget_old(session)
+        passwords.remove_old_failures(session)
         repeats.forget_old(session)
         for workflow_id in learners.with_column(session):
             service.enqueue_once(session, learners.REFRESH, workflow_id)

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chalicelib import signing
-from chalicelib.accounts import service, sessions
+from chalicelib.accounts import passwords, service, sessions
 from chalicelib.accounts.lti import launches
-from chalicelib.accounts.models import Launch, User
+from chalicelib.accounts.models import FailedSignIn, Launch, User
 from chalicelib.accounts.models import Session as Visit
 from chalicelib.accounts.roles import Role
 from chalicelib.schedules import due
@@ -141,6 +141,16 @@ def test_nobody_ends_the_sessions_of_others(session: Session, ines: User) -> Non
     for end in (*map(str, session.scalars(select(Visit.id).where(Visit.user_id == ines.id))), "nonsense", ""):
         assert stranger.post("/me/sessions", {"end": end}).status == 303
     assert here.get("/me").status == 200
+
+
+def test_wrong_passwords_are_forgotten_by_the_daily_round(session: Session, ines: User, frozen_clock: Clock) -> None:
+    passwords.note_failure(session, ines.email, "192.0.2.7")
+    frozen_clock.advance(hours=23)
+    due.tidy()
+    assert session.scalars(select(FailedSignIn)).all()
+    frozen_clock.advance(hours=2)
+    due.tidy()
+    assert not session.scalars(select(FailedSignIn)).all()
 
 
 def test_expired_sessions_are_removed_with_their_launches(session: Session, user: User, frozen_clock: Clock) -> None:

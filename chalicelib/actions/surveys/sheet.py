@@ -17,8 +17,6 @@ from chalicelib.web.request import Values
 
 #: A cell is called by its row and its question.
 FIELD = re.compile(r"r(\d{1,18})q(\d{1,18})", re.ASCII)
-#: So many cells fit in a page of the sheet.
-MAX_CELLS = 20_000
 
 
 @dataclass

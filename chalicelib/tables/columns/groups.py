@@ -21,7 +21,6 @@ from chalicelib.tables.models import Column
 from chalicelib.workflows.models import Workflow
 
 MAX_GROUPS = 1000
-MAX_SEED = 2**53
 _INTERVAL = re.compile(r"\s*([+-]?\d{1,15})\s*[-–—]\s*([+-]?\d{1,15})\s*")
 
 
